@@ -1,0 +1,1 @@
+"""What crosses the wire between sites and the Routing Server; frozen, no I/O."""

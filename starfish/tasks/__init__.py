@@ -1,0 +1,1 @@
+"""What a federated algorithm is: pure functions over one site's rows and over the sites' updates."""

@@ -1,0 +1,1 @@
+"""The tasks that ship with Starfish: one folder each, independent of one another."""
