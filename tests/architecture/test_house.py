@@ -1,0 +1,85 @@
+"""House rules that no linter knows: what each module says of itself, how long it may be, what must not be in the repository."""
+
+import ast
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+LONGEST = 500
+TRACKED = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+MODULES = [path for path in TRACKED if path.endswith(".py") and "/migrations/" not in path and (ROOT / path).exists()]
+SHIPPED = [path for path in MODULES if path.startswith("starfish/")]
+SECRETS = {
+    "a private key": re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----\n[A-Za-z0-9+/=\n]{64,}"),
+    "an age identity": re.compile(r"AGE-SECRET-KEY-1[A-Z0-9]{50,}"),
+    "an access key": re.compile(r"\b(AKIA[0-9A-Z]{16}|ghp_[A-Za-z0-9]{36}|glpat-[A-Za-z0-9_-]{20})\b"),
+    "somebody's home": re.compile(r"(/home/(?!starfish\b)[a-z][a-z0-9_-]*/|/Users/[A-Za-z]+/|C:\\Users\\)"),
+}
+
+
+@pytest.mark.parametrize("path", MODULES)
+def test_a_module_says_what_it_is_and_is_short(path: str) -> None:
+    text = (ROOT / path).read_text()
+    assert not text.strip() or ast.get_docstring(ast.parse(text)), "a module begins with one line on what it is and why"
+    assert text.count("\n") <= LONGEST, f"split it: more than {LONGEST} lines"
+
+
+@pytest.mark.parametrize("path", SHIPPED)
+def test_shipped_code_is_finished(path: str) -> None:
+    text = (ROOT / path).read_text()
+    assert not re.search(r"#.*\b(TODO|FIXME|XXX)\b", text), "do it, or write an issue"
+    assert not re.search(r"raise NotImplementedError", text), "an abstract method says so with abc, and a stub is not shipped"
+
+
+def test_tests_mirror_the_tree() -> None:
+    """A folder of tests that mirrors nothing is a folder that somebody renamed."""
+    own = {"support", "part_a", "architecture", "e2e", "vectors"}
+    mirrored = {path.split("/")[1] for path in TRACKED if re.match(r"tests/[^/]+/", path)} - own
+    assert mirrored <= {path.split("/")[1] for path in SHIPPED if path.count("/") > 1}
+
+
+def test_no_secret_and_no_path_of_somebodys_machine_is_kept() -> None:
+    found = []
+    for path in TRACKED:
+        file = ROOT / path
+        if file.is_file() and file.suffix not in {".png", ".svg", ".csv", ".lock"} and path != "tests/architecture/test_house.py":
+            text = file.read_text(errors="replace")
+            found += [f"{path}: {what}" for what, pattern in SECRETS.items() if pattern.search(text)]
+    assert not found
+
+
+def test_nothing_of_a_run_is_kept() -> None:
+    assert not [path for path in TRACKED if re.search(r"(^var/|\.sqlite3|__pycache__|\.env$|\.pyc$)", path)]
+
+
+def test_every_claim_has_a_command_and_a_figure() -> None:
+    """docs/claims.md is a table: what is claimed, the command that shows it, the figure that it showed."""
+    lines = [line for line in (ROOT / "docs" / "claims.md").read_text().splitlines() if line.startswith("|")]
+    header, rule, *rows = [[cell.strip() for cell in line.strip().strip("|").split("|")] for line in lines]
+    assert [name.lower() for name in header[:3]] == ["claim", "command", "figure"]
+    assert set("".join(rule)) <= set("-: ")
+    assert rows
+    for row in rows:
+        assert len(row) == len(header), f"a cell too many or too few: {row}"
+        claim, command, figure = row[:3]
+        assert claim
+        assert re.fullmatch(r"`[^`]+`", command), f"the command stands in backticks, alone: {row}"
+        assert re.search(r"\d", figure), f"a figure has a number in it: {row}"
+
+
+def test_a_view_that_names_no_permission_refuses_everybody() -> None:
+    """Closed by default, for administrators too: what is open says so."""
+    from django.contrib.auth import get_user_model
+    from rest_framework.test import APIRequestFactory, force_authenticate
+    from rest_framework.views import APIView
+
+    class Forgetful(APIView):
+        def get(self, request: object) -> None:
+            raise AssertionError("reached")
+
+    request = APIRequestFactory().get("/")
+    force_authenticate(request, user=get_user_model()(username="root", is_superuser=True, is_staff=True))
+    assert Forgetful.as_view()(request).status_code == 403
