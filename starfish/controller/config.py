@@ -1,0 +1,178 @@
+"""A site's home: one folder is one site.
+
+site.json       who the site is and where its Routing Server is
+token, password what it logs in with (0600)
+datasets.json   its datasets, the projects they are bound to, and how their columns map to the projects' variables
+policy.yaml     what it allows, whatever a project says
+journal.sqlite3, daemon.json, daemon.lock, batches/   the daemon's
+"""
+
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from starfish.controller.errors import HomeError
+from starfish.controller.files import read_object, write_durably, write_json
+
+if TYPE_CHECKING:
+    from starfish.controller.datasets import Binding, Datasets
+    from starfish.sdk import Client
+
+VERSION = 1
+OPEN_POLICY = b"""# What this site allows, whatever a project says. `open` is for public data: nothing is held back.
+preset: open
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SiteConfig:
+    """site.json. `site_id` is None until the Routing Server has answered the enrolment."""
+
+    router: str
+    uid: str
+    name: str
+    site_id: int | None
+    auth: Literal["token", "basic"]
+    username: str | None = None
+    insecure: bool = False
+    policy: str = "open"
+    version: int = VERSION
+
+
+class Home:
+    """The folder of one site. Nothing is read before it is asked for."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path).expanduser().absolute()
+        self.site_file = self.path / "site.json"
+        self.token_file = self.path / "token"
+        self.password_file = self.path / "password"
+        self.policy_file = self.path / "policy.yaml"
+        self.datasets_file = self.path / "datasets.json"
+        self.journal_file = self.path / "journal.sqlite3"
+        self.daemon_file = self.path / "daemon.json"
+        self.daemon_lock = self.path / "daemon.lock"
+        self.batches = self.path / "batches"
+
+    def __repr__(self) -> str:
+        return f"Home({str(self.path)!r})"
+
+    @property
+    def exists(self) -> bool:
+        return self.site_file.exists()
+
+    def create(self, config: SiteConfig, secret: str) -> None:
+        """Make the folder (0700) with all that the site needs; `secret` is its token or password. Raises HomeError."""
+        if self.exists:
+            raise HomeError(f"{self.path} is a site's home already. Choose another folder with --home.")
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # What an `init` cut short may have left behind, or an empty folder, is no reason to stop.
+            foreign = {entry.name for entry in self.path.iterdir()} - {"token", "password", "policy.yaml", "batches"}
+            if any(not name.startswith(".") for name in foreign):
+                raise HomeError(f"{self.path} holds other files. Choose a new or an empty folder with --home.")
+            self.path.chmod(0o700)
+            self.batches.mkdir(mode=0o700, exist_ok=True)
+            write_durably(self.token_file if config.auth == "token" else self.password_file, secret.encode())
+            write_durably(self.policy_file, OPEN_POLICY)
+            self.save(config)
+        except OSError as error:
+            raise HomeError(f"{self.path} can't be made into a home: {error.strerror or error}.") from error
+
+    def save(self, config: SiteConfig) -> None:
+        write_json(self.site_file, asdict(config))
+
+    def load(self) -> SiteConfig:
+        """Raises HomeError."""
+        if not self.path.is_dir():
+            reason = "is a file, not a folder" if self.path.exists() else "does not exist"
+            raise HomeError(
+                f"The home {self.path} {reason}. Make a site there with 'starfish site init', or name another folder with --home."
+            )
+        if not self.exists:
+            raise HomeError(
+                f"{self.path} is not a site's home (it has no site.json). Make one with 'starfish site init', or name another with --home."
+            )
+        raw = read_object(self.site_file)
+        if raw.get("version") != VERSION:
+            raise HomeError(
+                f"{self.site_file} is of version {raw.get('version')!r} and this Starfish reads version {VERSION}. "
+                "Use the Starfish that made this home."
+            )
+        return _config(self.site_file, raw)
+
+    def secret(self, config: SiteConfig) -> str:
+        """The token or the password. Raises HomeError, also where others may read it."""
+        path = self.token_file if config.auth == "token" else self.password_file
+        try:
+            if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+                raise HomeError(f"{path} may be read by others on this machine. Close it with 'chmod 600 {path}'.")
+            return path.read_text().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise HomeError(f"{path} can't be read: {error}. Restore it from a backup, or enrol the site anew.") from error
+
+    def client(self) -> "Client":
+        """The Routing Server, as this site. Raises HomeError."""
+        from starfish.sdk import Client
+
+        config = self.load()
+        secret = self.secret(config)
+        if config.auth == "token":
+            return Client(config.router, token=secret)
+        return Client(config.router, username=config.username, password=secret)
+
+    @property
+    def datasets(self) -> "Datasets":
+        from starfish.controller.datasets import Datasets
+
+        return Datasets(self.datasets_file)
+
+    def bind(self, project_id: int, project: str, dataset: str | None) -> None:
+        """Let `dataset` answer for this project; None: take part without data. Raises UnknownName."""
+        self.datasets.bind(project_id, project, dataset)
+
+    def binding(self, project_id: int) -> "Binding | None":
+        """What this site takes part with in a project; None where nobody has said yet."""
+        return self.datasets.binding(project_id)
+
+    def work(self, project_id: int, batch: int) -> Path:
+        """The folder of one batch; not made here."""
+        return self.batches / f"{project_id}-{batch}"
+
+    def daemon_pid(self) -> int | None:
+        """The process of `site up`, where one runs."""
+        import fcntl
+
+        try:
+            descriptor = os.open(self.daemon_lock, os.O_RDWR)
+        except FileNotFoundError:
+            return None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return _pid(self.daemon_file)
+        finally:
+            os.close(descriptor)
+        return None
+
+
+def _config(path: Path, raw: Mapping[str, Any]) -> SiteConfig:
+    known = {field.name for field in fields(SiteConfig)}
+    types = {"router": str, "uid": str, "name": str, "site_id": int | None, "username": str | None, "insecure": bool, "policy": str}
+    wrong = [key for key, kind in types.items() if not isinstance(raw.get(key), kind)]
+    wrong += [key for key in raw if key not in known]
+    if raw.get("auth") not in ("token", "basic"):
+        wrong.append("auth")
+    if wrong:
+        raise HomeError(
+            f"{path} is damaged: {', '.join(repr(key) for key in wrong)} is missing, wrong or unknown. Restore it from a backup."
+        )
+    return SiteConfig(**raw)
+
+
+def _pid(path: Path) -> int:
+    pid = read_object(path).get("pid")
+    return pid if isinstance(pid, int) else 0

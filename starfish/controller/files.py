@@ -1,0 +1,69 @@
+"""Files that must survive a power cut and that only their owner may read."""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from starfish.controller.errors import HomeError
+
+
+def write_durably(path: Path, data: bytes, *, mode: int = 0o600) -> None:
+    """Replace `path` in one step: readers see the old bytes or the new ones, and the new ones are on the disk on return."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with suppress(FileNotFoundError):
+        temporary.unlink()
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            temporary.unlink()
+        raise
+    sync_folder(path.parent)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """As `write_durably`, for people to read."""
+    write_durably(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """A JSON object from a file of the home. Raises HomeError."""
+    try:
+        value = json.loads(path.read_bytes())
+    except OSError as error:
+        raise HomeError(f"{path} can't be read: {error.strerror or error}.") from error
+    except ValueError as error:
+        raise HomeError(f"{path} is damaged ({error}). Restore it from a backup.") from error
+    if not isinstance(value, dict):
+        raise HomeError(f"{path} is damaged: it holds no JSON object. Restore it from a backup.")
+    return value
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename or a new file in `folder` durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Only one process at a time; waits. `path` is made where it is missing and stays."""
+    import fcntl
+
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
