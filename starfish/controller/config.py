@@ -76,7 +76,7 @@ class Home:
                 raise HomeError(f"{self.path} holds other files. Choose a new or an empty folder with --home.")
             self.path.chmod(0o700)
             self.batches.mkdir(mode=0o700, exist_ok=True)
-            write_durably(self.token_file if config.auth == "token" else self.password_file, secret.encode())
+            self.store_secret(config, secret)
             write_durably(self.policy_file, OPEN_POLICY)
             self.save(config)
         except OSError as error:
@@ -84,6 +84,9 @@ class Home:
 
     def save(self, config: SiteConfig) -> None:
         write_json(self.site_file, asdict(config))
+
+    def store_secret(self, config: SiteConfig, secret: str) -> None:
+        write_durably(self._secret_file(config), secret.encode())
 
     def load(self) -> SiteConfig:
         """Raises HomeError."""
@@ -106,7 +109,7 @@ class Home:
 
     def secret(self, config: SiteConfig) -> str:
         """The token or the password. Raises HomeError, also where others may read it."""
-        path = self.token_file if config.auth == "token" else self.password_file
+        path = self._secret_file(config)
         try:
             if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
                 raise HomeError(f"{path} may be read by others on this machine. Close it with 'chmod 600 {path}'.")
@@ -141,6 +144,9 @@ class Home:
     def work(self, project_id: int, batch: int) -> Path:
         """The folder of one batch; not made here."""
         return self.batches / f"{project_id}-{batch}"
+
+    def _secret_file(self, config: SiteConfig) -> Path:
+        return self.token_file if config.auth == "token" else self.password_file
 
     def daemon_pid(self) -> int | None:
         """The process of `site up`, where one runs."""
