@@ -1,0 +1,1 @@
+"""Four hospitals' patients, one regression: what `make demo` shows."""
