@@ -1,0 +1,106 @@
+"""A whole study in one process, without a Routing Server: the same steps that the sites' workers take, on folders side by side."""
+
+import tempfile
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from starfish.controller.data import DataError
+from starfish.controller.project_file import ProjectFile
+from starfish.controller.worker import steps
+from starfish.controller.worker.folder import BatchFolder
+from starfish.tasks.errors import BadUpdate, TaskError
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimulatedSite:
+    """A site by name, the source of its rows, and a mapping where its columns have other names."""
+
+    name: str
+    source: str
+    mapping: Mapping[str, Any] | None = None
+
+    @property
+    def uid(self) -> str:
+        """Derived from the name, so that the same call gives the same bytes."""
+        return str(uuid.uuid5(uuid.NAMESPACE_URL, f"starfish:simulate:{self.name}"))
+
+
+class SimulationRefused(Exception):
+    """One or more sites cannot take part; `reasons` has a sentence for each, with rows and values."""
+
+    def __init__(self, reasons: Mapping[str, str]) -> None:
+        super().__init__("\n".join(f"{site}: {reason}" for site, reason in reasons.items()))
+        self.reasons = reasons
+
+
+def simulate(project: ProjectFile, sites: Sequence[SimulatedSite], *, progress: Progress = lambda line: None) -> dict[str, Any]:
+    """The report that the coordinator of these sites would get. Raises SimulationRefused, InvalidTask."""
+    with tempfile.TemporaryDirectory(prefix="starfish-simulate-") as folder:
+        return _Simulation(project, sites, Path(folder), progress).run()
+
+
+class _Simulation:
+    """The coordinator's folder and one a site; files are handed over as the Routing Server would."""
+
+    def __init__(self, project: ProjectFile, sites: Sequence[SimulatedSite], root: Path, progress: Progress) -> None:
+        self.project = project
+        self.sites = sorted(sites, key=lambda site: site.uid)
+        self.names = {site.uid: site.name for site in sites}
+        self.progress = progress
+        self.coordinator = BatchFolder(root / "coordinator")
+        self.folders = {site.uid: BatchFolder(root / site.uid) for site in sites}
+
+    def run(self) -> dict[str, Any]:
+        terms = {
+            "project": self.project.name,
+            "batch": 1,
+            "tasks": self.project.tasks,
+            "definition": self.project.definition,
+        }
+        for folder in (self.coordinator, *self.folders.values()):
+            folder.write_json(folder.terms, terms)
+        self._prepare()
+        for task in self.project.tasks:
+            self._task(task["seq"], task["model"], task["config"]["total_round"])
+        return steps.report(str(self.coordinator.path), "", "", self.names)
+
+    def _prepare(self) -> None:
+        reasons: dict[str, str] = {}
+        for site in self.sites:
+            try:
+                steps.prepare(str(self.folders[site.uid].path), site.uid, site.source, site.mapping)
+            except (TaskError, DataError) as error:
+                reasons[site.name] = error.private
+        if reasons:
+            raise SimulationRefused(reasons)
+
+    def _task(self, seq: int, model: str, total_round: int) -> None:
+        for round_seq in range(1, total_round + 1):
+            for uid, folder in self.folders.items():
+                update = self._train(uid, folder, seq, round_seq)
+                self.coordinator.write(self.coordinator.update(seq, round_seq, uid), update.read_bytes())
+            done = self._aggregate(seq, round_seq)
+            self.progress(f"task {seq} ({model}): round {round_seq} of at most {total_round}")
+            if done:
+                return
+
+    def _train(self, uid: str, folder: BatchFolder, seq: int, round_seq: int) -> Path:
+        try:
+            return Path(steps.train(str(folder.path), uid, seq, round_seq)["path"])
+        except TaskError as error:
+            raise SimulationRefused({self.names[uid]: error.private}) from error
+
+    def _aggregate(self, seq: int, round_seq: int) -> bool:
+        try:
+            result = steps.aggregate(str(self.coordinator.path), seq, round_seq)
+        except BadUpdate as error:
+            raise SimulationRefused({self.names[error.site]: error.public}) from error
+        model = Path(result["path"]).read_bytes()
+        for folder in self.folders.values():
+            folder.write(folder.model(seq, round_seq), model)
+        return bool(result["done"])

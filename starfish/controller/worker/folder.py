@@ -1,0 +1,71 @@
+"""The folder of one batch at one site: what is in it, and under which name.
+
+terms.json                          the project's tasks and definition, as the batch began with them
+rows.payload  flow.json             the frozen analysis rows, and how many rows went where
+updates/{seq}-{round}/{uid}.update  this site's update; at the coordinator everybody's
+models/{seq}-{round}.model          the global model that the round ended with
+report.json                         the report, once the batch is over
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from starfish.controller.files import write_durably, write_json
+
+
+@dataclass(frozen=True)
+class BatchFolder:
+    """Paths of a batch's files; writing is durable before it returns."""
+
+    path: Path
+
+    @property
+    def terms(self) -> Path:
+        return self.path / "terms.json"
+
+    @property
+    def rows(self) -> Path:
+        return self.path / "rows.payload"
+
+    @property
+    def flow(self) -> Path:
+        return self.path / "flow.json"
+
+    @property
+    def report(self) -> Path:
+        return self.path / "report.json"
+
+    def update(self, task_seq: int, round_seq: int, site: str) -> Path:
+        return self.path / "updates" / f"{task_seq}-{round_seq}" / f"{site}.update"
+
+    def model(self, task_seq: int, round_seq: int) -> Path:
+        return self.path / "models" / f"{task_seq}-{round_seq}.model"
+
+    def updates(self, task_seq: int, round_seq: int) -> Iterator[tuple[str, Path]]:
+        """`(site uid, file)` of every update of a round, in ascending order of uid: the order of summation."""
+        folder = self.update(task_seq, round_seq, "any").parent
+        for file in sorted(folder.glob("*.update"), key=lambda file: file.stem):
+            yield file.stem, file
+
+    def last_model(self, task_seq: int) -> tuple[int, Path] | None:
+        """The last round of a task of which the global model is here, and its file."""
+        rounds = [int(file.stem.split("-")[1]) for file in (self.path / "models").glob(f"{task_seq}-*.model")]
+        return (max(rounds), self.model(task_seq, max(rounds))) if rounds else None
+
+    @staticmethod
+    def write(path: Path, data: bytes) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_durably(path, data)
+
+    @staticmethod
+    def write_json(path: Path, value: Mapping[str, Any]) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, value)
+
+    @staticmethod
+    def read_json(path: Path) -> dict[str, Any]:
+        value: dict[str, Any] = json.loads(path.read_bytes())
+        return value
