@@ -1,0 +1,133 @@
+"""`starfish project`: create a project, join one, look at it, leave it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from starfish.cli.session import Session, WrongUsage, command, noun
+from starfish.cli.tables import facts, plain_table
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from starfish.controller.api.projects import Joined, ProjectPage
+
+app = noun("Projects: create one, join one, leave it.")
+
+Ref = Annotated[str, typer.Argument(metavar="PROJECT", help="The project's name or id.")]
+
+
+@command(app)
+def create(
+    session: Session,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The project file (YAML).")],
+    dataset: Annotated[str | None, typer.Option("--dataset", metavar="NAME", help="The dataset this site takes part with.")] = None,
+    no_data: Annotated[bool, typer.Option("--no-data", help="Only coordinate; take part with no data.")] = False,
+) -> None:
+    """Create a project; this site coordinates it."""
+    if (dataset is None) != no_data:
+        raise WrongUsage("say what this site takes part with: either --dataset NAME or --no-data.")
+    joined = session.site.projects.create(file, dataset=dataset)
+    _tell(session, joined)
+    if not session.as_json:
+        session.note(f"Next: the others join with 'starfish project join {joined.project.name} --dataset NAME'.")
+
+
+@command(app)
+def join(
+    session: Session, name: Ref, dataset: Annotated[str, typer.Option("--dataset", metavar="NAME", help="The dataset to take part with.")]
+) -> None:
+    """Join a project with a dataset."""
+    joined = session.site.projects.join(name, dataset=dataset)
+    _tell(session, joined)
+    if joined.fit and joined.fit.problems:
+        session.note(
+            f"This site is a member of '{joined.project.name}', but '{dataset}' does not fit it yet. Mend that with "
+            f"'starfish dataset map {dataset} {joined.project.name}', or mend the source, before a batch starts."
+        )
+
+
+@command(app, "list")
+def listing(session: Session) -> None:
+    """List this site's projects."""
+    session.result(session.site.projects.all(), _list)
+
+
+@command(app)
+def show(session: Session, project: Ref) -> None:
+    """Show a project's terms, tasks and members."""
+    session.result(session.site.projects.show(project), _page)
+
+
+@command(app)
+def leave(session: Session, project: Ref) -> None:
+    """Leave a project."""
+    session.result(session.site.projects.leave(project), lambda page: f"This site has left '{page.name}'.")
+
+
+def _tell(session: Session, joined: "Joined") -> None:
+    from rich.console import Group
+
+    from starfish.cli.dataset import fit_view
+
+    session.result(joined, lambda joined: Group(_page(joined.project), *(["", fit_view(joined.fit)] if joined.fit else [])))
+
+
+def _list(pages: "list[ProjectPage]") -> "RenderableType":
+    if not pages:
+        return "This site is in no project. 'starfish project join NAME --dataset NAME' joins one."
+    table = plain_table("Id", "Project", "This site is", "Takes part with", "Last batch", right=(0, 4))
+    for page in pages:
+        table.add_row(str(page.id), page.name, page.role or "no member", _part(page), str(page.batch or "none"))
+    return table
+
+
+def _page(page: "ProjectPage") -> "RenderableType":
+    from rich.console import Group
+
+    head = {
+        "Project": f"{page.name} (id {page.id})",
+        "Description": page.description,
+        "Coordinator": page.coordinator or "",
+        "This site is": page.role or "no member: 'starfish project join' joins it",
+        "Takes part with": _part(page),
+        "Members": ", ".join(page.members or []),
+        "Last batch": str(page.batch or "none yet") if page.role else "",
+        "Missing values": str(page.definition.get("missing", "complete-cases")) if page.definition else "",
+        "Eligibility": str(page.definition.get("eligibility") or ""),
+    }
+    parts: list[RenderableType] = [facts({name: text for name, text in head.items() if text})]
+    if page.definition.get("variables"):
+        parts += ["", _variables(page.definition["variables"])]
+    if page.tasks:
+        parts += ["", _tasks(page.tasks)]
+    return Group(*parts)
+
+
+def _part(page: "ProjectPage") -> str:
+    if page.role is None:
+        return ""
+    if page.with_data is None:
+        return "nobody has said yet"
+    return page.dataset or "no data, only coordinates"
+
+
+def _variables(variables: dict[str, dict[str, Any]]) -> "RenderableType":
+    table = plain_table("Variable", "Type", "What it must be", "Label")
+    for name, variable in variables.items():
+        rules = [f"{key} {_words(variable[key])}" for key in ("unit", "levels", "positive", "reference", "min", "max") if key in variable]
+        table.add_row(name, str(variable.get("type", "")), ", ".join(rules), str(variable.get("label", "")))
+    return table
+
+
+def _tasks(tasks: "list[Any]") -> "RenderableType":
+    table = plain_table("Task", "Model", "Parameters", right=(0,))
+    for task in tasks:
+        parameters = {key: value for key, value in task.get("config", {}).items() if key != "current_round"}
+        table.add_row(str(task["seq"]), task["model"], ", ".join(f"{key} {_words(value)}" for key, value in parameters.items()))
+    return table
+
+
+def _words(value: Any) -> str:
+    return " | ".join(str(item) for item in value) if isinstance(value, list) else str(value)

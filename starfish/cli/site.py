@@ -1,0 +1,95 @@
+"""`starfish site`: make a site, start its daemon, see how it is."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from starfish.cli.session import Session, WrongUsage, command, noun
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from starfish.controller.api import SiteStatus
+
+app = noun("This site: make it, start its daemon, see how it is.")
+
+LATER_POLICIES = ("standard", "strict")
+
+
+@command(app)
+def init(
+    session: Session,
+    router: Annotated[str, typer.Option("--router", metavar="URL", help="The Routing Server's address.")],
+    name: Annotated[str | None, typer.Option("--name", help='This site\'s name, such as "Hospital A".')] = None,
+    enrol: Annotated[str | None, typer.Option("--enrol", metavar="CODE", help="The one-time code from the server's operator.")] = None,
+    username: Annotated[str | None, typer.Option("--username", help="An account that exists, instead of a code.")] = None,
+    password_file: Annotated[Path | None, typer.Option("--password-file", help="A file that holds the account's password.")] = None,
+    policy: Annotated[str, typer.Option("--policy", help="What the site allows: open (for public data).")] = "open",
+    insecure: Annotated[bool, typer.Option("--insecure", help="Allow plain http to another machine.")] = False,
+) -> None:
+    """Make a site in the folder --home, and make it known to a Routing Server.
+
+    Safe to repeat: where the server's answer was lost, the same command goes on from there.
+    """
+    from starfish.controller.api import Site
+
+    _check_policy(policy)
+    if enrol is not None and username is None and password_file is None:
+        site = Site.enrol(session.home_path, router=router, code=enrol.strip(), name=name, insecure=insecure)
+    elif enrol is None and username is not None and password_file is not None:
+        if not name:
+            raise WrongUsage('give the site a name: --name "Hospital A".')
+        password = password_file.read_text().strip()
+        site = Site.register(session.home_path, router=router, name=name, username=username, password=password, insecure=insecure)
+    else:
+        raise WrongUsage("say how the site logs in: either --enrol CODE, or --username NAME with --password-file FILE.")
+    made = site.home.load()
+    if name and made.name != name:
+        session.note(f"The Routing Server's operator has named this site '{made.name}', not '{name}'; that name holds.")
+    session.result(
+        {"home": str(site.home.path), "name": made.name, "uid": made.uid, "site_id": made.site_id, "router": made.router},
+        lambda made: (
+            f"'{made['name']}' is made in {made['home']}.\nNext: 'starfish site up' starts it, 'starfish dataset add' gives it data."
+        ),
+    )
+
+
+@command(app)
+def up(session: Session) -> None:
+    """Start this site's daemon here, and keep it going until Ctrl-C."""
+    config = session.site.config
+    session.note(f"'{config.name}' is up, at {config.router}. End it with Ctrl-C.")
+    session.site.up()
+
+
+@command(app)
+def status(session: Session) -> None:
+    """Show this site: its name, its Routing Server, whether it is up, what it takes part in."""
+    session.result(session.site.status(), _status)
+
+
+def _status(status: "SiteStatus") -> "RenderableType":
+    from starfish.cli.tables import facts
+
+    router = "reached" if status.reachable else f"not reached: {status.problem}"
+    return facts(
+        {
+            "Site": status.name,
+            "Home": status.home,
+            "Daemon": "up" if status.daemon else "not up; 'starfish site up' starts it",
+            "Routing Server": f"{status.router} ({router})",
+            "Seen there as": {True: "connected", False: "disconnected", None: "unknown"}[status.connected],
+            "Policy": status.policy,
+            "Datasets": ", ".join(status.datasets) or "none; 'starfish dataset add NAME SOURCE' adds one",
+            "Active runs": "\n".join(status.active_runs) or "none",
+            "uid": status.uid,
+        }
+    )
+
+
+def _check_policy(policy: str) -> None:
+    if policy in LATER_POLICIES:
+        raise WrongUsage(f"the policy '{policy}' arrives with the sealing milestone; until then only 'open' exists, for public data.")
+    if policy != "open":
+        raise WrongUsage(f"there is no policy '{policy}'; only 'open' exists now.")

@@ -1,0 +1,142 @@
+"""Projects as this site's people see them: create, join, look, leave."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from starfish.controller import project_file
+from starfish.controller.errors import DataProblem, NotNow, UnknownName
+
+if TYPE_CHECKING:
+    from starfish.controller.api.datasets import Fit
+    from starfish.controller.api.site import Site
+    from starfish.protocol.messages import Membership, Project
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProjectPage:
+    """A project. `members` are known to its coordinator only; tasks and definition to its members; `dataset` is this site's."""
+
+    id: int
+    name: str
+    description: str
+    coordinator: str | None
+    role: str | None
+    batch: int
+    dataset: str | None
+    with_data: bool | None
+    tasks: list[Mapping[str, Any]]
+    definition: Mapping[str, Any]
+    members: list[str] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Joined:
+    """A project just created or joined, and how this site's dataset fits it; None without data."""
+
+    project: ProjectPage
+    fit: "Fit | None"
+
+
+class ProjectActions:
+    def __init__(self, site: "Site") -> None:
+        self.site = site
+
+    def create(self, file: Path | str, *, dataset: str | None) -> Joined:
+        """Check the file and the dataset, then create the project with this site as its coordinator, and bind the dataset.
+
+        `dataset=None`: coordinate without data. Raises ProjectFileError, DataProblem, NotNow for a taken name.
+        """
+        from starfish.sdk import Invalid
+
+        project = project_file.read(file)
+        fit = None
+        if dataset is not None:
+            fit = self.site.datasets.check(dataset, str(file))
+            if fit.problems:
+                raise DataProblem(
+                    f"The dataset '{dataset}' does not fit {file}, and nothing was created: {fit.problems[0].text} "
+                    f"'starfish dataset check {dataset} {file}' shows all {len(fit.problems)}; 'starfish dataset map' mends what a mapping can."
+                )
+        try:
+            made = self.site.client.create_project(
+                project.name, project.description, self.site.site_id, project.tasks, dict(project.definition)
+            )
+        except Invalid as error:
+            raise NotNow(f"The Routing Server refused the project '{project.name}': {error}") from error
+        self.site.home.bind(made.id, made.name, dataset)
+        return Joined(project=self._page(made, "coordinator"), fit=fit)
+
+    def join(self, ref: str, *, dataset: str) -> Joined:
+        """Become a participant, bind the dataset, and see at once whether it fits. Again: binds another dataset. Raises UnknownName."""
+        self.site.datasets.get(dataset)
+        project = self.find(ref)
+        membership = self._membership(project.id)
+        if membership is None:
+            self.site.client.join(project.id, self.site.site_id)
+        self.site.home.bind(project.id, project.name, dataset)
+        project = self.site.client.project(project.id)
+        fit = self.site.datasets.check(dataset, project.name) if project.definition else None
+        return Joined(project=self._page(project, membership.role if membership else "participant"), fit=fit)
+
+    def all(self) -> list[ProjectPage]:
+        """The projects of this site, by id."""
+        memberships = sorted(self.site.client.memberships(self.site.site_id), key=lambda membership: membership.project.id)
+        return [self._page(membership.project, membership.role) for membership in memberships]
+
+    def show(self, ref: str) -> ProjectPage:
+        """Raises UnknownName."""
+        project = self.find(ref)
+        membership = self._membership(project.id)
+        return self._page(project, membership.role if membership else None)
+
+    def leave(self, ref: str) -> ProjectPage:
+        """Raises UnknownName, NotNow where this site is no member or a batch is active."""
+        from starfish.sdk import Conflict
+
+        project = self.find(ref)
+        membership = self._membership(project.id)
+        if membership is None:
+            raise NotNow(f"This site is no member of '{project.name}'.")
+        page = self._page(project, membership.role)
+        try:
+            self.site.client.leave(membership.id)
+        except Conflict as error:
+            raise NotNow(f"{error} Leave once the batch has ended.") from error
+        self.site.home.datasets.unbind(project.id)
+        return page
+
+    def find(self, ref: str) -> "Project":
+        """A project by name or id. Raises UnknownName."""
+        from starfish.sdk import NotFound
+
+        try:
+            return self.site.client.project(int(ref)) if ref.isdecimal() else self.site.client.project_by_name(ref)
+        except NotFound as error:
+            raise UnknownName(
+                f"No project '{ref}' is known at {self.site.config.router}. 'starfish project list' shows this site's projects."
+            ) from error
+
+    def _membership(self, project_id: int) -> "Membership | None":
+        found = [m for m in self.site.client.memberships(self.site.site_id) if m.project.id == project_id]
+        return found[0] if found else None
+
+    def _page(self, project: "Project", role: str | None) -> ProjectPage:
+        binding = self.site.home.binding(project.id)
+        members = None
+        if role == "coordinator":
+            members = [member.site.name for member in self.site.client.participants(project.id)]
+        return ProjectPage(
+            id=project.id,
+            name=project.name,
+            description=project.description,
+            coordinator=self.site.config.name if role == "coordinator" else None,
+            role=role,
+            batch=project.batch,
+            dataset=binding.dataset if binding else None,
+            with_data=binding.dataset is not None if binding else None,
+            tasks=list(project.tasks),
+            definition=project.definition,
+            members=members,
+        )

@@ -1,0 +1,264 @@
+"""Runs as this site's people see them: start, watch, stop, restart; states, logs, report."""
+
+import json
+import re
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from starfish.controller.errors import NotAllowed, NotNow
+from starfish.protocol.run_state import RunStatus
+
+if TYPE_CHECKING:
+    from starfish.controller.api.site import Site
+    from starfish.protocol.messages import Project, Run
+
+POLL_S = 0.3
+STORED = re.compile(r"(?P<run>\d+)-(?P<task>\d+)-(?P<round>\d+)-(?P<name>.+)$")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SiteState:
+    """Where one site is in a batch; `status` is the wire's word, `reason` says why it failed."""
+
+    run: int
+    site: str
+    role: str
+    status: str
+    task: int
+    model: str
+    round: int
+    total_round: int
+    since: datetime
+    reason: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchState:
+    """A batch: all its sites for the coordinator, this site alone for a participant."""
+
+    project: str
+    project_id: int
+    batch: int
+    sites: list[SiteState]
+
+    @property
+    def ended(self) -> bool:
+        return all(not RunStatus.from_word(site.status).live for site in self.sites)
+
+    @property
+    def succeeded(self) -> bool:
+        return all(RunStatus.from_word(site.status) is RunStatus.SUCCESS for site in self.sites)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """What is new of a batch: its state, and the lines that this site's own log has grown by."""
+
+    state: BatchState
+    lines: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogFile:
+    """One stored log of one site's run."""
+
+    site: str
+    task: int
+    round: int
+    name: str
+    text: str
+
+
+class RunActions:
+    def __init__(self, site: "Site") -> None:
+        self.site = site
+
+    def start(self, ref: str) -> BatchState:
+        """Open the next batch. Raises NotNow where this site's daemon is not up, and with the Routing Server's reason."""
+        project = self.site.projects.find(ref)
+        if self.site.home.daemon_pid() is None:
+            raise NotNow(f"This site is not up, so nothing would happen. Start it with 'starfish site up --home {self.site.home.path}'.")
+        if self.site.home.binding(project.id) is None:
+            raise NotNow(f"Nobody has said what this site takes part with in '{project.name}'; 'starfish project join' does.")
+        self._refusals(lambda: self.site.client.start_batch(project.id))
+        return self.show(str(project.id))
+
+    def show(self, ref: str, batch: int | None = None) -> BatchState:
+        """Where a batch is (the last one unless told). Raises UnknownName, NotNow where there is none."""
+        project = self.site.projects.find(ref)
+        return self._reasons(self._state(project, self._batch(project, batch)))
+
+    def watch(self, ref: str, batch: int | None = None, *, poll: float = POLL_S) -> Iterator[Progress]:
+        """A batch's progress as it happens, until it has ended; a Routing Server that is away for a while is waited for."""
+        from starfish.sdk import RouterUnreachable
+
+        project = self.site.projects.find(ref)
+        batch = self._batch(project, batch)
+        seen: BatchState | None = None
+        position, away = 0, False
+        while True:
+            lines, position = self._lines(project.id, batch, position)
+            try:
+                state = self._state(project, batch)
+                away = False
+            except RouterUnreachable as error:
+                if seen is None:
+                    raise
+                lines += [] if away else [f"{error} Waiting for it."]
+                state, away = seen, True
+            if state != seen or lines:
+                yield Progress(state=self._reasons(state) if state.ended else state, lines=lines)
+            if state.ended and not away:
+                return
+            seen = state
+            time.sleep(poll)
+
+    def stop(self, ref: str, batch: int | None = None) -> BatchState:
+        """End the whole batch (coordinator). Raises NotAllowed, NotNow."""
+        return self._act(ref, batch, "stop")
+
+    def restart(self, ref: str, batch: int | None = None) -> BatchState:
+        """Begin a failed batch's round again (coordinator). Raises NotAllowed, NotNow."""
+        return self._act(ref, batch, "restart")
+
+    def logs(self, ref: str, batch: int | None = None) -> list[LogFile]:
+        """What the sites reported, for the coordinator; a participant sees its own."""
+        state = self.show(ref, batch)
+        names = {site.run: site.site for site in state.sites}
+        with tempfile.TemporaryDirectory() as folder:
+            found = []
+            for path in self._download(state, "logs", Path(folder)):
+                match = STORED.search(path.name)
+                if match and match["name"].endswith(".txt"):
+                    text = path.read_text(errors="replace")
+                    found.append((int(match["run"]), int(match["task"]), int(match["round"]), match["name"], text))
+        return [
+            LogFile(site=names.get(run, f"run {run}"), task=task, round=nr, name=name, text=text)
+            for run, task, nr, name, text in sorted(found)
+        ]
+
+    def local_log(self, ref: str, batch: int | None = None) -> list[str]:
+        """This site's own journal of a batch, with what only its own people may read."""
+        project = self.site.projects.find(ref)
+        return self._lines(project.id, self._batch(project, batch), 0)[0]
+
+    def report(self, ref: str, batch: int | None = None) -> dict[str, Any]:
+        """The report of a batch that has ended, as this site may see it. Raises NotNow."""
+        project = self.site.projects.find(ref)
+        batch = self._batch(project, batch)
+        path = self.site.home.work(project.id, batch) / "report.json"
+        try:
+            report: dict[str, Any] = json.loads(path.read_bytes())
+        except FileNotFoundError:
+            state = self._state(project, batch)
+            reason = "did not succeed, so there is no report" if state.ended and not state.succeeded else "has no report yet"
+            raise NotNow(f"Batch {batch} of '{project.name}' {reason}. 'starfish run show {project.name}' says where it is.") from None
+        return report
+
+    def download(self, ref: str, to: Path | str, batch: int | None = None) -> list[Path]:
+        """Everything of a batch into a new folder: report.json, its tables as CSV, the global models, the logs. Raises NotNow."""
+        from starfish.controller.api.tables import write_tables
+
+        folder = Path(to).expanduser()
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise NotNow(f"{folder} exists already. Name a new folder with --to.")
+        state = self.show(ref, batch)
+        report = self.report(ref, batch)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "report.json").write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n")
+        write_tables(report, folder)
+        for kind, name in (("artifacts", "models"), ("logs", "logs")):
+            self._download(state, kind, folder / name)
+        return sorted(path for path in folder.rglob("*") if path.is_file())
+
+    def _batch(self, project: "Project", batch: int | None) -> int:
+        if project.batch == 0:
+            raise NotNow(f"'{project.name}' has no batch yet. Its coordinator opens one with 'starfish run start {project.name}'.")
+        if batch is not None and not 1 <= batch <= project.batch:
+            raise NotNow(f"'{project.name}' has no batch {batch}; the last one is {project.batch}.")
+        return batch or project.batch
+
+    def _state(self, project: "Project", batch: int) -> BatchState:
+        runs = self.site.client.batch_runs(project.id, batch, self.site.config.uid)
+        names = {self.site.config.uid: self.site.config.name}
+        if len(runs) > 1 or any(run.role == "coordinator" for run in runs):
+            names |= {member.site.uid: member.site.name for member in self.site.client.participants(project.id)}
+        sites = [_site_state(run, names.get(run.site_uid, run.site_uid)) for run in runs]
+        sites.sort(key=lambda site: (site.role != "coordinator", site.site))
+        return BatchState(project=project.name, project_id=project.id, batch=batch, sites=sites)
+
+    def _reasons(self, state: BatchState) -> BatchState:
+        """With the reason that each failed site gave."""
+        if not any(RunStatus.from_word(site.status) in (RunStatus.FAILED, RunStatus.PENDING_FAILED) for site in state.sites):
+            return state
+        reasons: dict[int, str] = {}
+        with tempfile.TemporaryDirectory() as folder:
+            for path in self._download(state, "logs", Path(folder)):
+                match = STORED.search(path.name)
+                if match and match["name"] == "failure.json":
+                    reasons[int(match["run"])] = str(json.loads(path.read_bytes()).get("message"))
+        return replace(state, sites=[replace(site, reason=reasons.get(site.run)) for site in state.sites])
+
+    def _own(self, state: BatchState) -> SiteState:
+        """This site's part: the coordinator's, where it sees all."""
+        return next((site for site in state.sites if site.role == "coordinator"), state.sites[0])
+
+    def _act(self, ref: str, batch: int | None, action: str) -> BatchState:
+        state = self.show(ref, batch)
+        own = self._own(state)
+        if own.role != "coordinator":
+            raise NotAllowed(f"Only the coordinator of '{state.project}' can {action} a batch.")
+        self._refusals(lambda: self.site.client.action(own.run, own.role, action, state.project_id, state.batch))
+        return self.show(str(state.project_id), state.batch)
+
+    def _download(self, state: BatchState, kind: str, folder: Path) -> list[Path]:
+        from starfish.sdk import NotFound
+
+        own = self._own(state)
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            return self.site.client.download(own.run, kind, None, None, folder, all_runs=own.role == "coordinator" and kind == "logs")
+        except NotFound:
+            return []
+
+    def _refusals(self, call: Callable[[], object]) -> None:
+        """The Routing Server's refusal as a sentence of this site."""
+        from starfish.sdk import Conflict, Forbidden, Invalid
+
+        try:
+            call()
+        except Forbidden as error:
+            raise NotAllowed(f"The Routing Server refused: {error}") from error
+        except (Conflict, Invalid) as error:
+            raise NotNow(f"The Routing Server refused: {error}") from error
+
+    def _lines(self, project_id: int, batch: int, position: int) -> tuple[list[str], int]:
+        """The journal's lines of a batch after `position`, and the new position."""
+        from starfish.controller.daemon.journal import Journal
+
+        if not self.site.home.journal_file.exists():
+            return [], position
+        with Journal(self.site.home.journal_file) as journal:
+            events = journal.events((project_id, batch), after=position)
+        return [event.private or event.public for event in events], max([position, *(event.id for event in events)])
+
+
+def _site_state(run: "Run", name: str) -> SiteState:
+    task = next((task for task in run.tasks if task["seq"] == run.cur_seq), run.tasks[-1] if run.tasks else {})
+    config: Mapping[str, Any] = task.get("config", {})
+    return SiteState(
+        run=run.id,
+        site=name,
+        role=run.role,
+        status=run.status.word,
+        task=run.cur_seq,
+        model=str(task.get("model", "")),
+        round=int(config.get("current_round", 1)),
+        total_round=int(config.get("total_round", 1)),
+        since=run.updated_at,
+    )

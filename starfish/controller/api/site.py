@@ -1,0 +1,183 @@
+"""A site as its people see it: made, started, looked at; its datasets, projects and runs."""
+
+import secrets
+import uuid
+from dataclasses import dataclass, replace
+from functools import cached_property
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from starfish.controller.config import Home, SiteConfig
+from starfish.controller.errors import HomeError, NotAllowed, NotNow
+
+if TYPE_CHECKING:
+    from starfish.controller.api.datasets import DatasetActions
+    from starfish.controller.api.projects import ProjectActions
+    from starfish.controller.api.runs import RunActions
+    from starfish.sdk import Client
+
+
+@dataclass(frozen=True, kw_only=True)
+class SiteStatus:
+    """How a site is. `problem` says why its Routing Server could not be asked; `connected` is what that one thinks."""
+
+    home: str
+    name: str
+    uid: str
+    router: str
+    policy: str
+    daemon: bool
+    reachable: bool
+    connected: bool | None
+    problem: str | None
+    datasets: list[str]
+    active_runs: list[str]
+
+
+class Site:
+    """One site, by its home folder."""
+
+    def __init__(self, home: Path | str) -> None:
+        self.home = Home(home)
+
+    @cached_property
+    def config(self) -> SiteConfig:
+        """Who the site is. Raises HomeError, also for a site whose enrolment was never answered."""
+        config = self.home.load()
+        if config.site_id is None:
+            raise HomeError(f"The enrolment of {self.home.path} was not finished. Repeat the 'starfish site init' that made it.")
+        return config
+
+    @property
+    def site_id(self) -> int:
+        assert self.config.site_id is not None
+        return self.config.site_id
+
+    @cached_property
+    def client(self) -> "Client":
+        """The Routing Server, as this site; one kept connection."""
+        self.config  # noqa: B018 - an unfinished enrolment is said before anything else
+        return self.home.client()
+
+    @cached_property
+    def datasets(self) -> "DatasetActions":
+        from starfish.controller.api.datasets import DatasetActions
+
+        return DatasetActions(self)
+
+    @cached_property
+    def projects(self) -> "ProjectActions":
+        from starfish.controller.api.projects import ProjectActions
+
+        return ProjectActions(self)
+
+    @cached_property
+    def runs(self) -> "RunActions":
+        from starfish.controller.api.runs import RunActions
+
+        return RunActions(self)
+
+    @staticmethod
+    def enrol(home: Path | str, *, router: str, code: str, name: str | None = None, insecure: bool = False) -> "Site":
+        """Make a site with a one-time code. Its token is made and stored first: after a lost answer the same call goes on."""
+        site = Site(home)
+        config, token = site._begin(router=router, name=name or "", auth="token", secret=secrets.token_urlsafe(32), insecure=insecure)
+        from starfish.sdk import Client
+
+        with_code = Client(router)
+        answer = with_code.enrol(code, config.uid, token)
+        site.home.save(replace(config, site_id=answer.id, name=answer.name))
+        return site
+
+    @staticmethod
+    def register(home: Path | str, *, router: str, name: str, username: str, password: str, insecure: bool = False) -> "Site":
+        """Make a site with an account that exists. Safe to repeat after a lost answer."""
+        site = Site(home)
+        config, _ = site._begin(router=router, name=name, auth="basic", username=username, secret=password, insecure=insecure)
+        from starfish.sdk import Client, NotFound
+
+        client = Client(router, username=username, password=password)
+        try:
+            answer = client.site_by_uid(config.uid)
+        except NotFound:
+            answer = client.create_site(name, config.uid, "")
+        site.home.save(replace(config, site_id=answer.id, name=answer.name))
+        return site
+
+    def up(self) -> None:
+        """Run this site's daemon until it is told to stop (SIGINT, SIGTERM). Raises NotNow where one runs already."""
+        self.config  # noqa: B018 - an unfinished enrolment is said before anything else
+        if (pid := self.home.daemon_pid()) is not None:
+            raise NotNow(f"This site is up already, as process {pid}.")
+        from starfish.controller import daemon
+
+        daemon.run(self.home)
+
+    def status(self) -> SiteStatus:
+        """Raises HomeError. A Routing Server that can't be asked is part of the answer."""
+        config = self.config
+        from starfish.sdk import Problem, RouterUnreachable
+
+        connected, problem, active = None, None, []
+        try:
+            connected = self.client.site_by_uid(config.uid).connected
+            active = [f"project {run.project}, batch {run.batch}: {run.status.word}" for run in self.client.active_runs(config.uid)]
+        except (RouterUnreachable, Problem) as error:
+            problem = str(error)
+        return SiteStatus(
+            home=str(self.home.path),
+            name=config.name,
+            uid=config.uid,
+            router=config.router,
+            policy=config.policy,
+            daemon=self.home.daemon_pid() is not None,
+            reachable=problem is None,
+            connected=connected,
+            problem=problem,
+            datasets=[dataset.name for dataset in self.home.datasets.all()],
+            active_runs=active,
+        )
+
+    def _begin(
+        self, *, router: str, name: str, auth: str, secret: str, insecure: bool, username: str | None = None
+    ) -> tuple[SiteConfig, str]:
+        """The home, made now or by an earlier attempt that had no answer; and the secret that it holds."""
+        router = checked_router(router, insecure=insecure)
+        if not self.home.exists:
+            config = SiteConfig(
+                router=router, uid=str(uuid.uuid4()), name=name, site_id=None, auth=auth, username=username, insecure=insecure
+            )
+            self.home.create(config, secret)
+            return config, secret
+        config = self.home.load()
+        if config.site_id is not None:
+            raise NotNow(f"{self.home.path} is the home of '{config.name}' already. Choose another folder with --home.")
+        if (config.router, config.auth, config.username) != (router, auth, username) or (name and config.name != name):
+            raise NotNow(
+                f"{self.home.path} waits for the answer of another 'site init' (of '{config.name}', {config.router}). "
+                "Repeat that one, or choose another folder with --home."
+            )
+        if auth == "basic":
+            self.home.store_secret(config, secret)
+        return config, self.home.secret(config)
+
+
+def checked_router(url: str, *, insecure: bool) -> str:
+    """The Routing Server's address without a slash at the end. Raises NotAllowed for plain http to another machine."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise NotAllowed(f"'{url}' is no address of a Routing Server. Write it like https://starfish.example.org.")
+    if parts.scheme == "http" and not insecure and not _loopback(parts.hostname):
+        raise NotAllowed(
+            f"{url} is plain http: whoever is on the way reads and changes what is sent. Use https, or say --insecure if the network is safe."
+        )
+    return url.rstrip("/")
+
+
+def _loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
