@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from starfish.controller.data import DataError
+from starfish.controller.errors import DataProblem
 from starfish.controller.project_file import ProjectFile
 from starfish.controller.worker import steps
 from starfish.controller.worker.folder import BatchFolder
@@ -30,7 +31,7 @@ class SimulatedSite:
         return str(uuid.uuid5(uuid.NAMESPACE_URL, f"starfish:simulate:{self.name}"))
 
 
-class SimulationRefused(Exception):
+class SimulationRefused(DataProblem):
     """One or more sites cannot take part; `reasons` has a sentence for each, with rows and values."""
 
     def __init__(self, reasons: Mapping[str, str]) -> None:
