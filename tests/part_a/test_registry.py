@@ -99,8 +99,8 @@ def test_a_silent_site_is_disconnected_and_its_runs_are_not_touched(serve: Calla
 
 
 def test_starting_looks_at_the_sites_by_itself(serve: Callable[..., Server]) -> None:
-    project = Project.create(Router(url=serve("runserver", SITE_TIMEOUT_S="0.5").url, account=ADMIN), sites=1)
-    time.sleep(0.6)
+    project = Project.create(Router(url=serve("runserver", SITE_TIMEOUT_S="1").url, account=ADMIN), sites=1)
+    time.sleep(1.1)
     answer = project.router.post("runs", {"project": project.id})
     assert (answer.status, type(answer.json())) == (400, str)
     assert project.read()["batch"] == 0
