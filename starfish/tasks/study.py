@@ -78,33 +78,34 @@ class Variable(BaseModel):
         _check_levels(self)
         if self.type == "binary":
             _check_binary(self)
-        codes = {binary_key(code) if self.type == "binary" else value_key(code) for code in self.missing_codes}
-        for level in self.both if self.type == "binary" else self.levels:
-            if (binary_key(level) if self.type == "binary" else value_key(level)) in codes:
-                raise ValueError(f"'missing_codes' names {level!r}, which is also a value; it can't be both")
+        missing = {self.key(code) for code in self.missing_codes}
+        for value in self.values:
+            if self.key(value) in missing:
+                raise ValueError(f"'missing_codes' names {value!r}, which is also a value; it can't be both")
         return self
 
-    @property
-    def baseline(self) -> str:
-        """A category's reference level: `reference`, or the first of `levels`."""
-        return self.levels[self.baseline_code]
+    def key(self, text: str) -> Decimal | str:
+        """By what a value of this variable is compared with its levels and missing codes."""
+        return binary_key(text) if self.type == "binary" else value_key(text)
 
     @property
-    def baseline_code(self) -> int:
-        """The index of the reference level in `levels`."""
-        return 0 if self.reference is None else self.level_code(self.reference)
-
-    @property
-    def both(self) -> tuple[str, str]:
-        """A binary variable's negative and positive value."""
+    def values(self) -> tuple[str, ...]:
+        """What may occur, in the order of the codes: a category's levels, a binary variable's negative and positive value."""
+        if self.type != "binary":
+            return self.levels
         positive = "1" if self.positive is None else self.positive
         others = [level for level in self.levels if binary_key(level) != binary_key(positive)]
         return (others[0] if others else OPPOSITE[binary_key(positive)]), positive
 
-    def level_code(self, text: str) -> int:
-        """The index in `levels` of a value, compared by value where both are numbers; -1 for none."""
-        key = value_key(text)
-        return next((code for code, level in enumerate(self.levels) if value_key(level) == key), -1)
+    @property
+    def baseline(self) -> int:
+        """The code of the reference: `reference` or the first level of a category; 0 of a binary variable."""
+        return 0 if self.reference is None else self.code_of(self.reference)
+
+    def code_of(self, text: str) -> int:
+        """The index in `values` of a value, compared by value where both are numbers; -1 for none."""
+        key = self.key(text)
+        return next((code for code, value in enumerate(self.values) if self.key(value) == key), -1)
 
 
 class Study(BaseModel):
@@ -224,13 +225,13 @@ def _check_levels(variable: Variable) -> None:
         raise ValueError("'levels' must list at least two levels, such as [female, male], for a category")
     if len(levels) > MAX_LEVELS:
         raise ValueError(f"'levels' lists {len(levels)}; {MAX_LEVELS} is the most")
-    keys = [binary_key(level) if variable.type == "binary" else value_key(level) for level in levels]
+    keys = [variable.key(level) for level in levels]
     for code, level in enumerate(levels):
         if not level or not level.isprintable():
             raise ValueError("'levels' holds an empty level or one with control characters")
         if keys[code] in keys[:code]:
             raise ValueError(f"'levels' names {level!r} twice (1 and 1.0 are the same)")
-    if variable.type == "category" and variable.reference is not None and variable.level_code(variable.reference) < 0:
+    if variable.type == "category" and variable.reference is not None and variable.code_of(variable.reference) < 0:
         raise ValueError(f"'reference' is {variable.reference!r}, which is not among the levels {', '.join(levels)}")
 
 
@@ -244,7 +245,7 @@ def _check_binary(variable: Variable) -> None:
             raise ValueError(f"the levels are {' and '.join(variable.levels)}, and {stated}")
     elif binary_key(positive) not in OPPOSITE:
         raise ValueError(f"'positive' is {positive!r}: name the other value too, as 'levels: [other, {positive}]'")
-    if variable.reference is not None and binary_key(variable.reference) != binary_key(variable.both[0]):
+    if variable.reference is not None and variable.code_of(variable.reference) != 0:
         raise ValueError("'reference' of a binary variable is the value that is not 'positive'; change 'positive' instead")
 
 
