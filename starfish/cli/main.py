@@ -2,6 +2,7 @@
 
 import sys
 from importlib import import_module
+from pathlib import Path
 from types import TracebackType
 from typing import Annotated, Any
 
@@ -55,6 +56,7 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def starfish(
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+    home: Annotated[Path | None, typer.Option("--home", envvar="STARFISH_HOME", metavar="DIR", help="The folder of the site.")] = None,
     debug: session.DebugOption = False,
 ) -> None:
     """Federated learning and exact federated statistics for sites that may not share their data."""

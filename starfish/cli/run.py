@@ -12,7 +12,7 @@ from starfish.cli.session import FAILED, Session, command, noun
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from starfish.controller.api.runs import BatchState, LogFile
+    from starfish.controller.api.runs import LogFile
 
 app = noun("Runs: start, watch, stop, restart; logs, reports, downloads.")
 

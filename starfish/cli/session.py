@@ -21,7 +21,7 @@ FAILED, WRONG_USAGE = 1, 2
 UNBOUNDED = 10_000  # columns of a pipe: nothing is wrapped or cut for want of a terminal
 
 HomeOption = Annotated[
-    Path | None, typer.Option("--home", envvar="STARFISH_HOME", metavar="DIR", help="The folder of the site.", show_default=False)
+    Path | None, typer.Option("--home", metavar="DIR", help="The folder of the site; else what STARFISH_HOME names.", show_default=False)
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else, to stdout.")]
 DebugOption = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
@@ -71,15 +71,16 @@ class Session:
 
     def note(self, text: str) -> None:
         """A line about what goes on, for people only."""
-        typer.echo(text, err=True)
+        typer.echo(printable(text), err=True)
 
 
 def console(*, stderr: bool) -> "Console":
-    from rich.console import Console
+    """Where rich draws: as wide as the terminal, or as what is drawn where there is none."""
+    from starfish.cli.console import SafeConsole
 
     stream = sys.stderr if stderr else sys.stdout
     piped = not stream.isatty() and "COLUMNS" not in os.environ
-    return Console(stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=False, width=UNBOUNDED if piped else None)
+    return SafeConsole(stderr=stderr, highlight=False, markup=False, emoji=False, width=UNBOUNDED if piped else None)
 
 
 def noun(help: str) -> typer.Typer:
@@ -91,21 +92,24 @@ def command(app: typer.Typer, name: str | None = None, *, home: bool = True) -> 
     """Add `function(session, ...)` to `app`, with the options that every command has; its docstring is its help."""
 
     def add(function: Callable[..., None]) -> Callable[..., None]:
-        def run(as_json: bool, debug: bool, home: Path | None = None, **arguments: Any) -> None:
-            show_tracebacks(debug or debugging())
+        def run(ctx: typer.Context, as_json: bool, debug: bool, home: Path | None = None, **arguments: Any) -> None:
+            above = ctx.find_root().params
+            show_tracebacks(debug or bool(above.get("debug")))
             try:
-                function(Session(home=home, as_json=as_json), **arguments)
+                function(Session(home=home or above.get("home"), as_json=as_json), **arguments)
             except (typer.TyperException, typer.Exit, typer.Abort):
                 raise
             except expected_errors() as error:
                 if debugging():
                     raise
-                typer.echo(f"Error: {sentence(error)}", err=True)
+                typer.echo(f"Error: {printable(sentence(error))}", err=True)
                 raise typer.Exit(FAILED) from None
 
         signature = inspect.signature(function, eval_str=True)
         own = [parameter for parameter in signature.parameters.values() if parameter.name != "session"]
-        common = [_option("home", HomeOption, None)] if home else []
+        context = inspect.Parameter("ctx", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
+        common = [context]
+        common += [_option("home", HomeOption, None)] if home else []
         common += [_option("as_json", JsonOption, False), _option("debug", DebugOption, False)]
         parameters = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own] + common
         run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
@@ -132,6 +136,11 @@ def sentence(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}." if error.filename else f"{error.strerror}."
     return str(getattr(error, "private", None) or error)
+
+
+def printable(text: str) -> str:
+    """Without what would steer the terminal: texts come from other people's sites, too."""
+    return "".join(letter for letter in text if letter.isprintable() or letter == "\n")
 
 
 _debug = False

@@ -22,16 +22,20 @@ def simulate(
     policy: Annotated[Path | None, typer.Option("--policy", metavar="FILE", help="The sites' policy; open unless told.")] = None,
 ) -> None:
     """Try a study on files of your own, before asking anyone."""
-    from starfish.controller import project_file
-    from starfish.controller.api.mappings import read_mapping_file
-    from starfish.controller.simulate import simulate as run
-
     sources, mappings = _pairs("--site", site), _pairs("--mapping", mapping or [])
     for name in mappings.keys() - sources.keys():
         raise WrongUsage(f"--mapping names '{name}', which no --site does.")
+    from starfish.controller import project_file
+    from starfish.controller.api.mappings import read_mapping_file
+    from starfish.controller.simulate import SimulatedSite
+    from starfish.controller.simulate import simulate as run
+
     project = project_file.read(file)
-    sites = [(name, source, read_mapping_file(mappings[name]) if name in mappings else None) for name, source in sources.items()]
-    report: dict[str, Any] = run(project, sites, policy=policy, progress=session.note)
+    sites = [
+        SimulatedSite(name=name, source=source, mapping=read_mapping_file(mappings[name]) if name in mappings else None)
+        for name, source in sources.items()
+    ]
+    report: dict[str, Any] = run(project, sites, progress=session.note)
     session.result(report, lambda report: report_view.view(report, width=session.out.width))
     if any(task.get("failure") for task in report["tasks"]):
         raise typer.Exit(FAILED)

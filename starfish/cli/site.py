@@ -28,9 +28,9 @@ def init(
     policy: Annotated[str, typer.Option("--policy", help="What the site allows: open (for public data).")] = "open",
     insecure: Annotated[bool, typer.Option("--insecure", help="Allow plain http to another machine.")] = False,
 ) -> None:
-    """Make a site in the folder --home, and make it known to a Routing Server.
+    """Make a site, and enrol it at a Routing Server.
 
-    Safe to repeat: where the server's answer was lost, the same command goes on from there.
+    The folder --home becomes the site's home. Safe to repeat: where the server's answer was lost, the same command goes on from there.
     """
     from starfish.controller.api import Site
 
@@ -56,8 +56,16 @@ def init(
 
 
 @command(app)
-def up(session: Session) -> None:
-    """Start this site's daemon here, and keep it going until Ctrl-C."""
+def up(
+    session: Session,
+    portal: Annotated[
+        str | None, typer.Option("--portal", metavar="HOST:PORT", help="Where the web portal listens (arrives later).")
+    ] = None,
+    no_portal: Annotated[bool, typer.Option("--no-portal", help="Without the web portal.")] = False,
+) -> None:
+    """Run this site's daemon here until Ctrl-C."""
+    if portal is not None:
+        raise WrongUsage("the portal arrives with a later version; leave --portal out.")
     config = session.site.config
     session.note(f"'{config.name}' is up, at {config.router}. End it with Ctrl-C.")
     session.site.up()
@@ -65,7 +73,7 @@ def up(session: Session) -> None:
 
 @command(app)
 def status(session: Session) -> None:
-    """Show this site: its name, its Routing Server, whether it is up, what it takes part in."""
+    """Show how this site is."""
     session.result(session.site.status(), _status)
 
 

@@ -1,0 +1,106 @@
+"""What is typed wrongly ends with status 2 and a sentence, and what every command shares holds for every command."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+import starfish
+from starfish.cli.main import NOUNS, app
+
+runner = CliRunner()
+HEAVY = ("numpy", "scipy", "pandas", "django", "httpx2", "rich", "yaml", "starfish.router", "starfish.sdk", "starfish.tasks")
+
+
+def verbs(noun: str) -> list[str]:
+    command = typer.main.get_command(__import__(f"starfish.cli.{noun}", fromlist=["app"]).app)
+    return sorted(getattr(command, "commands", {}))
+
+
+def commands() -> list[list[str]]:
+    return [words for noun in NOUNS if noun != "router" for words in ([[noun, verb] for verb in verbs(noun)] or [[noun]])]
+
+
+@pytest.fixture(autouse=True)
+def no_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("STARFISH_HOME", raising=False)
+
+
+def test_the_nouns_have_the_verbs_that_people_know() -> None:
+    assert {noun: verbs(noun) for noun in NOUNS if noun not in ("router", "simulate")} == {
+        "site": ["init", "status", "up"],
+        "dataset": ["add", "check", "list", "map", "show"],
+        "project": ["create", "join", "leave", "list", "show"],
+        "run": ["download", "logs", "report", "restart", "show", "start", "stop", "watch"],
+        "task": ["list", "show"],
+    }
+
+
+def test_help_names_every_noun() -> None:
+    result = runner.invoke(app, ["--help"])
+    assert result.exit_code == 0
+    assert all(f"\n  {noun} " in result.stdout for noun in NOUNS)
+
+
+@pytest.mark.parametrize("words", commands(), ids=" ".join)
+def test_every_command_has_help_and_takes_json_and_debug(words: list[str]) -> None:
+    result = runner.invoke(app, [*words, "--help"])
+    assert result.exit_code == 0
+    assert "--json" in result.stdout
+    assert "--debug" in result.stdout
+
+
+def test_version() -> None:
+    result = runner.invoke(app, ["--version"])
+    assert (result.exit_code, result.stdout) == (0, f"starfish {starfish.__version__}\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["sight"], "No such command 'sight'"),
+        (["site", "intit"], "No such command 'intit'. Did you mean 'init'"),
+        (["site", "status", "--nonsense"], "No such option"),
+        (["site", "status"], "say which site: --home DIR, or set STARFISH_HOME"),
+        (["site", "init", "--home", "h"], "Missing option '--router'"),
+        (["site", "init", "--home", "h", "--router", "http://127.0.0.1:1"], "either --enrol CODE, or --username NAME with --password-file"),
+        (["site", "init", "--home", "h", "--router", "http://127.0.0.1:1", "--enrol", "c", "--username", "u"], "either --enrol CODE"),
+        (["site", "init", "--home", "h", "--router", "http://127.0.0.1:1", "--enrol", "c", "--policy", "standard"], "sealing milestone"),
+        (["site", "init", "--home", "h", "--router", "http://127.0.0.1:1", "--enrol", "c", "--policy", "none"], "there is no policy 'none'"),
+        (["site", "init", "--home", "h", "--router", "http://x:1", "--username", "u", "--password-file", "f"], "give the site a name"),
+        (["project", "create", "f.yaml", "--home", "h"], "either --dataset NAME or --no-data"),
+        (["project", "create", "f.yaml", "--home", "h", "--no-data", "--dataset", "d"], "either --dataset NAME or --no-data"),
+        (["project", "join", "p", "--home", "h"], "Missing option '--dataset'"),
+        (["run", "report", "p", "--home", "h", "--batch", "0"], "batch"),
+        (["run", "report", "p", "--home", "h", "--batch", "x"], "batch"),
+        (["simulate", "f.yaml"], "Missing option '--site'"),
+        (["simulate", "f.yaml", "--site", "A"], "--site wants NAME=FILE"),
+        (["simulate", "f.yaml", "--site", "A=a.csv", "--site", "A=b.csv"], "--site names 'A' twice"),
+        (["simulate", "f.yaml", "--site", "A=a.csv", "--mapping", "B=m.yaml"], "--mapping names 'B', which no --site does"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_wrong_usage(words: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = runner.invoke(app, words)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert message in result.stderr
+    assert not list(tmp_path.iterdir()), "wrong usage leaves nothing behind"
+
+
+def test_start_up_imports_nothing_heavy() -> None:
+    code = f"import sys, starfish.cli.main; print([name for name in {HEAVY!r} if name in sys.modules])"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60).stdout
+    assert loaded == "[]\n"
+
+
+def test_help_of_a_noun_imports_nothing_heavy() -> None:
+    code = (
+        "import sys\nfrom starfish.cli.main import main\nsys.argv = ['starfish', 'run', '--help']\n"
+        f"try:\n    main()\nfinally:\n    print([name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.endswith("[]\n")
