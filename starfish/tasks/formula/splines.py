@@ -29,7 +29,7 @@ def _basis(x: Array, knots: Array, degree: int) -> Array:
     spans = len(knots) - 1
     last = int(np.max(np.flatnonzero(np.diff(knots) > 0)))
     interval = np.clip(np.searchsorted(knots, x, side="right") - 1, 0, last)
-    basis = (interval[:, None] == np.arange(spans)).astype(np.float64)
+    basis: Array = (interval[:, None] == np.arange(spans)).astype(np.float64)
     for order in range(1, degree + 1):
         left, right = knots[: spans - order], knots[order + 1 :]
         rise = _ratio(x[:, None] - left, knots[order:spans] - left)
