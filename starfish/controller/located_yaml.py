@@ -4,6 +4,7 @@
 a key that stands twice is an error, and nothing but plain values is ever made.
 """
 
+import math
 import re
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,7 +21,7 @@ MAX_VALUES = 100_000
 _PLAIN = [
     (re.compile(r"(?:~|null|)$"), lambda text: None),
     (re.compile(r"(?:true|false)$"), lambda text: text == "true"),
-    (re.compile(r"[-+]?(?:0|[1-9][0-9]*)$"), int),
+    (re.compile(r"[-+]?(?:0|[1-9][0-9]{0,300})$"), int),
     (re.compile(r"[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]+)?$"), float),
 ]
 
@@ -76,7 +77,8 @@ def _scalar(node: yaml.ScalarNode) -> Any:
     if node.style is None:  # plain, not quoted
         for pattern, make in _PLAIN:
             if pattern.match(node.value):
-                return make(node.value)
+                value = make(node.value)
+                return node.value if value in (math.inf, -math.inf) else value
     return node.value
 
 

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from starfish.controller import project_file
-from starfish.controller.datasets import Dataset, MappingVersion
-from starfish.controller.errors import NotNow, UnknownName
+from starfish.controller.datasets import Dataset
+from starfish.controller.errors import NotNow
 
 if TYPE_CHECKING:
     from starfish.controller.api.site import Site

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from starfish.protocol.messages import Project, Run
 
 POLL_S = 0.3
+REPORT_S = 20.0  # how long a site that is up may take for its report once the batch has ended
 STORED = re.compile(r"(?P<run>\d+)-(?P<task>\d+)-(?P<round>\d+)-(?P<name>.+)$")
 
 
@@ -44,15 +45,9 @@ class BatchState:
     project: str
     project_id: int
     batch: int
+    ended: bool
+    succeeded: bool
     sites: list[SiteState]
-
-    @property
-    def ended(self) -> bool:
-        return all(not RunStatus.from_word(site.status).live for site in self.sites)
-
-    @property
-    def succeeded(self) -> bool:
-        return all(RunStatus.from_word(site.status) is RunStatus.SUCCESS for site in self.sites)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,12 +147,16 @@ class RunActions:
         project = self.site.projects.find(ref)
         batch = self._batch(project, batch)
         path = self.site.home.work(project.id, batch) / "report.json"
-        try:
-            report: dict[str, Any] = json.loads(path.read_bytes())
-        except FileNotFoundError:
+        deadline = time.monotonic() + REPORT_S
+        while not path.exists():
             state = self._state(project, batch)
-            reason = "did not succeed, so there is no report" if state.ended and not state.succeeded else "has no report yet"
-            raise NotNow(f"Batch {batch} of '{project.name}' {reason}. 'starfish run show {project.name}' says where it is.") from None
+            if not state.succeeded:
+                reason = "failed, so there is no report" if state.ended else "has not ended yet"
+                raise NotNow(f"Batch {batch} of '{project.name}' {reason}. 'starfish run show {project.name}' says where it is.")
+            if self.site.home.daemon_pid() is None or time.monotonic() > deadline:
+                raise NotNow("This site has not fetched the result yet. Let 'starfish site up' run here, then ask again.")
+            time.sleep(POLL_S)
+        report: dict[str, Any] = json.loads(path.read_bytes())
         return report
 
     def download(self, ref: str, to: Path | str, batch: int | None = None) -> list[Path]:
@@ -190,7 +189,14 @@ class RunActions:
             names |= {member.site.uid: member.site.name for member in self.site.client.participants(project.id)}
         sites = [_site_state(run, names.get(run.site_uid, run.site_uid)) for run in runs]
         sites.sort(key=lambda site: (site.role != "coordinator", site.site))
-        return BatchState(project=project.name, project_id=project.id, batch=batch, sites=sites)
+        return BatchState(
+            project=project.name,
+            project_id=project.id,
+            batch=batch,
+            ended=not any(run.status.live for run in runs),
+            succeeded=all(run.status is RunStatus.SUCCESS for run in runs),
+            sites=sites,
+        )
 
     def _reasons(self, state: BatchState) -> BatchState:
         """With the reason that each failed site gave."""
