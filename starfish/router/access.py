@@ -1,0 +1,143 @@
+"""Who is calling, what they may see, and for whom they may act. The one place; every route asks here.
+
+An administrator (superuser) acts for any site. An account acts for the sites that it owns, a token for its own site alone.
+A coordinator sees its projects' runs, a participant its own; both see the sites they work with. Everything else does not exist.
+"""
+
+from dataclasses import dataclass
+from typing import TypeVar
+from uuid import UUID
+
+from django.contrib.auth.models import AbstractBaseUser, User
+from django.db.models import Model, Q, QuerySet
+
+from starfish.protocol.problems import Forbidden, NotFound
+from starfish.router.models import Artifact, Project, ProjectParticipant, Run, Site
+
+M = TypeVar("M", bound=Model)
+
+SITE_NOT_FOUND = "Site not found"
+PROJECT_NOT_FOUND = "Project not found"
+RUN_NOT_FOUND = "Run not found"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Caller:
+    """`by_token`: the caller proved to be one site, not an account."""
+
+    user: User
+    administrator: bool
+    site_ids: frozenset[int]
+    by_token: bool = False
+
+    @classmethod
+    def of_account(cls, user: AbstractBaseUser) -> "Caller":
+        """An account that has proved its password."""
+        assert isinstance(user, User)
+        return cls(
+            user=user, administrator=user.is_superuser, site_ids=frozenset(Site.objects.filter(owner=user).values_list("pk", flat=True))
+        )
+
+    @classmethod
+    def of_site(cls, site: Site) -> "Caller":
+        """A site that has shown its token; never an administrator, whoever owns it."""
+        assert site.owner is not None
+        return cls(user=site.owner, administrator=False, site_ids=frozenset({site.pk}), by_token=True)
+
+    @property
+    def key(self) -> str:
+        """Whose Idempotency-Keys these are."""
+        return f"site {min(self.site_ids)}" if self.by_token else f"account {self.user.pk}"
+
+    def acts_for(self, site_id: int) -> bool:
+        return self.administrator or site_id in self.site_ids
+
+    def acting_for(self, site_id: int) -> "Caller":
+        """This caller as that one site: what it gets is what the site would get."""
+        return Caller(user=self.user, administrator=False, site_ids=frozenset({site_id}), by_token=self.by_token)
+
+
+def require_acting(caller: Caller, site_id: int) -> None:
+    """Raises Forbidden."""
+    if not caller.acts_for(site_id):
+        raise Forbidden("This account does not act for that site.")
+
+
+def require_administrator(caller: Caller) -> None:
+    """Raises Forbidden."""
+    if not caller.administrator:
+        raise Forbidden("Only administrators may do this.")
+
+
+def visible_sites(caller: Caller) -> QuerySet[Site]:
+    """Its own, the participants of projects it coordinates, the coordinators of projects it is in."""
+    if caller.administrator:
+        return Site.objects.all()
+    own = caller.site_ids
+    participants = ProjectParticipant.objects.filter(project__site__in=own).values("site")
+    coordinators = Project.objects.filter(memberships__site__in=own).values("site")
+    return Site.objects.filter(Q(pk__in=own) | Q(pk__in=participants) | Q(pk__in=coordinators))
+
+
+def visible_memberships(caller: Caller) -> QuerySet[ProjectParticipant]:
+    """A participant's: its own and the coordinator's. A coordinator's: all of the project."""
+    memberships = ProjectParticipant.objects.select_related("site", "project")
+    if caller.administrator:
+        return memberships
+    own = caller.site_ids
+    joined = ProjectParticipant.objects.filter(site__in=own).values("project")
+    coordinators = Q(role=ProjectParticipant.Role.COORDINATOR, project__in=joined)
+    return memberships.filter(Q(site__in=own) | Q(project__site__in=own) | coordinators)
+
+
+def visible_runs(caller: Caller) -> QuerySet[Run]:
+    """A participant's own; a coordinator's projects'."""
+    runs = Run.objects.select_related("batch__project", "site")
+    if caller.administrator:
+        return runs
+    return runs.filter(Q(site__in=caller.site_ids) | Q(batch__project__site__in=caller.site_ids))
+
+
+def member_projects(caller: Caller) -> QuerySet[Project]:
+    """Those that it may see whole; of the others (all are by name, for now) anyone sees id, name and coordinator."""
+    if caller.administrator:
+        return Project.objects.all()
+    joined = ProjectParticipant.objects.filter(site__in=caller.site_ids).values("project")
+    return Project.objects.filter(Q(site__in=caller.site_ids) | Q(pk__in=joined))
+
+
+def readable_artifacts(runs: QuerySet[Run]) -> Q:
+    """What these runs' sites may read of the artifacts: their own, and the batch's global models."""
+    return Q(run__in=runs.values("pk")) | Q(kind=Artifact.Kind.MODEL, run__batch__in=runs.values("batch"))
+
+
+def site_by_id(caller: Caller, site_id: int) -> Site:
+    """Raises NotFound."""
+    return _one(visible_sites(caller).filter(pk=site_id), SITE_NOT_FOUND)
+
+
+def site_by_uid(caller: Caller, uid: UUID) -> Site:
+    """Raises NotFound."""
+    return _one(visible_sites(caller).filter(uid=uid), SITE_NOT_FOUND)
+
+
+def project_by_id(project_id: int) -> Project:
+    """Any project: all are by name, for now. Raises NotFound."""
+    return _one(Project.objects.filter(pk=project_id), PROJECT_NOT_FOUND)
+
+
+def run_by_id(caller: Caller, run_id: int) -> Run:
+    """Raises NotFound."""
+    return _one(visible_runs(caller).filter(pk=run_id), RUN_NOT_FOUND)
+
+
+def membership_by_id(caller: Caller, membership_id: int) -> ProjectParticipant:
+    """Raises NotFound."""
+    return _one(visible_memberships(caller).filter(pk=membership_id), "Project participant not found")
+
+
+def _one(found: QuerySet[M], missing: str) -> M:
+    thing = found.first()
+    if thing is None:
+        raise NotFound(missing)
+    return thing

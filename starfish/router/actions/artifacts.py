@@ -1,0 +1,110 @@
+"""Files of a run: the bytes first, durably and under a key of their own; then, with the batch locked, the row that makes them count."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from re import fullmatch
+
+from django.db import transaction
+
+from starfish.protocol.problems import Forbidden, Invalid, NotFound, Problem
+from starfish.protocol.run_state import RunStatus
+from starfish.router import storage
+from starfish.router.access import Caller, require_acting, run_by_id
+from starfish.router.actions.moves import Locked, lock
+from starfish.router.models import Artifact
+from starfish.router.storage import Stored
+
+Kind = Artifact.Kind
+SAFE_NAME = r"[A-Za-z0-9_][A-Za-z0-9._ +=@,()-]{0,149}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Incoming:
+    """A file on its way in."""
+
+    kind: Kind
+    name: str
+    chunks: Iterable[bytes]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Saved:
+    """A file whose bytes are stored and whose row is still to come."""
+
+    kind: Kind
+    name: str
+    stored: Stored
+
+
+def upload(caller: Caller, run_id: int, task_seq: int, round_seq: int, files: Sequence[Incoming]) -> None:
+    """All of them or none. Raises NotFound, Forbidden, Invalid, Conflict."""
+    check(caller, run_id, files)
+    saved: list[Saved] = []
+    try:
+        for file in files:
+            saved.append(save(file))
+        with transaction.atomic():
+            it = lock(caller, run_id)
+            for done in saved:
+                keep(it, done, task_seq, round_seq)
+    except (Problem, OSError):  # nothing refers to these; after any other failure somebody might
+        storage.delete(done.stored.key for done in saved)
+        raise
+
+
+def check(caller: Caller, run_id: int, files: Sequence[Incoming]) -> None:
+    """What can be refused before a byte is written."""
+    run = run_by_id(caller, run_id)
+    require_acting(caller, run.site_id)
+    for file in files:
+        if not fullmatch(SAFE_NAME, file.name):
+            raise Invalid("A file's name has up to 150 letters, digits and . _ + = @ , ( ) - or spaces, and begins with a letter or digit")
+        if file.kind == Kind.MODEL and not run.coordinates:
+            raise Forbidden("Only the coordinator's run has artifacts: they are the global model.")
+
+
+def save(file: Incoming) -> Saved:
+    return Saved(kind=file.kind, name=file.name, stored=storage.save(file.chunks))
+
+
+def keep(it: Locked, file: Saved, task_seq: int, round_seq: int) -> None:
+    """The row; what it replaces is deleted once that is certain. The same bytes again change nothing, at any time. Raises Conflict."""
+    known = Artifact.objects.filter(run=it.run, kind=file.kind, task_seq=task_seq, round_seq=round_seq, name=file.name).first()
+    stored = file.stored
+    if known and known.sha256 == stored.sha256:
+        transaction.on_commit(partial(storage.delete, [stored.key]))
+        return
+    _refuse_late(it, file.kind, task_seq, round_seq)
+    if known:
+        transaction.on_commit(partial(storage.delete, [known.key]))
+    Artifact.objects.update_or_create(
+        pk=known.pk if known else None,
+        defaults={
+            "run": it.run,
+            "kind": file.kind,
+            "task_seq": task_seq,
+            "round_seq": round_seq,
+            "name": file.name,
+            "size": stored.size,
+            "sha256": stored.sha256,
+            "key": stored.key,
+        },
+    )
+
+
+def refer(it: Locked, kind: Kind, name: str, sha256: str) -> None:
+    """That this round's file of that name is stored already, with these bytes. Raises NotFound."""
+    task, turn = it.run.position
+    if not Artifact.objects.filter(run=it.run, kind=kind, task_seq=task, round_seq=turn, name=name, sha256=sha256).exists():
+        raise NotFound(f"No {kind} named {name} with this digest is stored for task {task}, round {turn}; upload it first.")
+
+
+def _refuse_late(it: Locked, kind: Kind, task_seq: int, round_seq: int) -> None:
+    task, turn = it.run.position
+    if (task_seq, round_seq) != (task, turn):
+        raise it.conflict(f'The run is "{it.run.state.word}" in task {task}, round {turn}; files of another round are not taken.')
+    if it.run.state is RunStatus.SUCCESS:
+        raise it.conflict('The run is "Success"; its files stay as they are.')
+    if kind == Kind.UPDATE and any(run.state in (RunStatus.AGGREGATING, RunStatus.SUCCESS) for run in it.runs.values()):
+        raise it.conflict(f'The run is "{it.run.state.word}" and the batch is aggregating; updates of this round stay as they are.')

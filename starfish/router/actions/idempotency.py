@@ -1,0 +1,69 @@
+"""A request that carries an Idempotency-Key happens once; its repeat gets the same answer. Refusals are not kept."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import IntegrityError, transaction
+
+from starfish.protocol.problems import Invalid, KeyReused
+from starfish.router.models import IdempotencyRecord
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What goes back: an HTTP status, and JSON or nothing."""
+
+    status: int
+    body: Any = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ticket:
+    """Whose key, and for which request."""
+
+    caller: str
+    key: str
+    fingerprint: str
+
+
+def ticket(caller: str, key: str | None, *request: Any) -> Ticket | None:
+    """None where no key came. `request` is all that makes the request what it is. Raises Invalid."""
+    if key is None:
+        return None
+    if not 1 <= len(key) <= 255 or not key.isascii() or not key.isprintable():
+        raise Invalid("An Idempotency-Key has 1 to 255 printable ASCII characters.")
+    text = json.dumps(request, sort_keys=True, default=str)
+    return Ticket(caller=caller, key=key, fingerprint=hashlib.sha256(text.encode()).hexdigest())
+
+
+def once(it: Ticket | None, do: Callable[[], Answer]) -> Answer:
+    """`do` and the record of its answer are one transaction. Raises KeyReused, and whatever `do` raises."""
+    if it is None:
+        return do()
+    known = _known(it)
+    if known:
+        return known
+    try:
+        with transaction.atomic():
+            record = IdempotencyRecord.objects.create(caller=it.caller, key=it.key, fingerprint=it.fingerprint)
+            answer = do()
+            record.status, record.body = answer.status, answer.body
+            record.save(update_fields=["status", "body"])
+            return answer
+    except IntegrityError:
+        known = _known(it)  # the same request, at the same moment, came first
+        if known is None:
+            raise
+        return known
+
+
+def _known(it: Ticket) -> Answer | None:
+    record = IdempotencyRecord.objects.filter(caller=it.caller, key=it.key).first()
+    if record is None:
+        return None
+    if record.fingerprint != it.fingerprint:
+        raise KeyReused("This Idempotency-Key came before with another request; take a new one.")
+    return Answer(status=record.status, body=record.body)

@@ -1,0 +1,130 @@
+"""Runs move: the batch is locked, the one table says what happens, and each change is compared, set and recorded."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from django.db import transaction
+from django.utils import timezone
+
+from starfish.protocol.problems import Conflict, Invalid
+from starfish.protocol.run_state import REQUESTS, Event, IllegalMove, RunStatus, batch_moves, own_move
+from starfish.router.access import Caller, require_acting, run_by_id
+from starfish.router.actions.projects import lock_project
+from starfish.router.models import Batch, Project, Run, RunTransition
+
+
+@dataclass(frozen=True, kw_only=True)
+class Locked:
+    """A batch that nobody else can write to until the transaction ends, and the run of it that was addressed."""
+
+    caller: Caller
+    batch: Batch
+    runs: Mapping[int, Run]
+    run: Run
+
+    @property
+    def coordinator(self) -> Run:
+        return next(run for run in self.runs.values() if run.coordinates)
+
+    def conflict(self, detail: str) -> Conflict:
+        """A refusal that names where the run is."""
+        task, turn = self.run.position
+        return Conflict(detail, state=self.run.state.word, batch=self.batch.number, task_seq=task, round_seq=turn)
+
+
+def lock(caller: Caller, run_id: int) -> Locked:
+    """Inside a transaction. Raises NotFound, Forbidden."""
+    seen = run_by_id(caller, run_id)
+    require_acting(caller, seen.site_id)
+    batch = Batch.objects.select_for_update(of=("self",)).select_related("project").get(pk=seen.batch_id)
+    runs = {run.pk: run for run in batch.runs.select_related("site")}
+    for run in runs.values():
+        run.batch = batch
+    return Locked(caller=caller, batch=batch, runs=runs, run=runs[run_id])
+
+
+def set_status(caller: Caller, run_id: int, status: RunStatus, *, update_all: bool, increase_round: bool) -> None:
+    """`PUT runs/{id}/status/`. Raises NotFound, Forbidden, Conflict."""
+    event = REQUESTS[status]
+    with transaction.atomic():
+        it = lock(caller, run_id)
+        whole = update_all and it.run.coordinates
+        if event is Event.ADVANCE and whole and not increase_round and it.run.state is not RunStatus.STANDBY:
+            raise it.conflict(f'The run is "{it.run.state.word}"; the next round is asked for with increase_round and update_all.')
+        move(it, event, whole=whole)
+
+
+def act(caller: Caller, run_id: int, *, restart: bool, whole: bool, project_id: int | None, number: int | None) -> None:
+    """`PUT runs-action/update/`: stop or restart; `whole` narrows where it is false, and never widens. Raises as `set_status`, Invalid."""
+    with transaction.atomic():
+        seen = run_by_id(caller, run_id)
+        require_acting(caller, seen.site_id)
+        if project_id not in (None, seen.batch.project_id) or number not in (None, seen.batch.number):
+            raise Invalid(f"Run {run_id} is in project {seen.batch.project_id}, batch {seen.batch.number}")
+        project = lock_project(seen.batch.project_id)
+        it = lock(caller, run_id)
+        if restart:
+            _refuse_late_restart(it, project)
+        move(it, Event.RESTART if restart else Event.STOP, whole=whole and it.run.coordinates)
+
+
+def move(it: Locked, event: Event, *, whole: bool, end_task: bool = False) -> None:
+    """One event, for the addressed run or its whole batch. Raises Conflict; then nothing has changed."""
+    states = {run.pk: run.state for run in it.runs.values()}
+    left_out = [run.pk for run in it.runs.values() if list(it.batch.position) in run.left_out]
+    try:
+        if whole:
+            moves = batch_moves(event, states, coordinator=it.run.pk, left_out=left_out)
+        else:
+            target = own_move(event, it.run.state)
+            moves = {} if target is it.run.state else {it.run.pk: target}
+    except IllegalMove as error:
+        raise it.conflict(error.detail) from error
+    _set(it, moves)
+    if moves and event is Event.ADVANCE:
+        _next_round(it, end_task=end_task)
+    if moves and event is Event.SUCCEED and end_task:
+        it.batch.config["total_round"] = it.batch.config["current_round"]
+        it.batch.save(update_fields=["tasks", "updated_at"])
+
+
+def _refuse_late_restart(it: Locked, project: Project) -> None:
+    if it.batch.number != project.batch:
+        raise it.conflict(f'The run is "{it.run.state.word}"; a newer batch exists, so this one stays as it ended.')
+    if it.coordinator.state is RunStatus.SUCCESS:
+        raise it.conflict(f'The run is "{it.run.state.word}"; the batch has ended in Success, so nothing is left to restart.')
+
+
+def _set(it: Locked, moves: Mapping[int, RunStatus]) -> None:
+    """Compare and set, and the history, in one transaction. Raises Conflict where somebody else has won."""
+    now, (task, turn) = timezone.now(), it.batch.position
+    history = []
+    for run_id, target in moves.items():
+        run, source = it.runs[run_id], it.runs[run_id].state
+        run.status = target
+        if target is RunStatus.STANDBY:
+            run.failed_task = run.failed_round = None
+        elif target in (RunStatus.PENDING_FAILED, RunStatus.FAILED) and run.failed_task is None:
+            run.failed_task, run.failed_round = task, turn
+        won = Run.objects.filter(pk=run_id, status=source).update(
+            status=target, failed_task=run.failed_task, failed_round=run.failed_round, updated_at=now
+        )
+        if not won:
+            raise it.conflict(f"Run {run_id} was moved at the same moment; look again.")
+        run.updated_at = now
+        history.append(RunTransition(run=run, source=source, target=target, task_seq=task, round_seq=turn, account=it.caller.user, at=now))
+    RunTransition.objects.bulk_create(history)
+
+
+def _next_round(it: Locked, *, end_task: bool) -> None:
+    """Counters of the whole batch. A task that ends early has had all its rounds: old clients find its last model so."""
+    batch, config = it.batch, it.batch.config
+    if end_task:
+        config["total_round"] = config["current_round"]
+    if config["current_round"] < config["total_round"]:
+        config["current_round"] += 1
+    elif batch.cur_seq < len(batch.tasks):
+        batch.cur_seq += 1
+    else:
+        raise it.conflict('The run is "Aggregating"; this was the last round of the last task: move to "Success" (8).')
+    batch.save(update_fields=["tasks", "cur_seq", "updated_at"])

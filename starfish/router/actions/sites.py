@@ -1,0 +1,83 @@
+"""Sites come, change, show that they live, and go."""
+
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from starfish.protocol.problems import Conflict, Forbidden, InvalidFields
+from starfish.router.access import Caller, require_acting, site_by_id, site_by_uid
+from starfish.router.actions import audit
+from starfish.router.models import Site
+
+
+def create_site(caller: Caller, *, name: str, uid: UUID, description: str) -> Site:
+    """The account becomes its owner. Raises Forbidden, InvalidFields."""
+    if caller.by_token:
+        raise Forbidden("A site's token makes no further sites; enrol each with a code of its own.")
+    with transaction.atomic():
+        site = insert_site(Site(name=name, uid=uid, description=description, owner=caller.user))
+        audit.changed(caller, "site.create", f"site {site.pk}")
+    return site
+
+
+def insert_site(site: Site) -> Site:
+    """Raises InvalidFields where name or uid is taken."""
+    try:
+        with transaction.atomic():
+            site.save(force_insert=True)
+    except IntegrityError:
+        _refuse_taken(site)
+        raise
+    return site
+
+
+def change_site(caller: Caller, site_id: int, *, name: str | None, uid: UUID | None, description: str | None) -> Site:
+    """What is None stays. Raises NotFound, Forbidden, InvalidFields."""
+    with transaction.atomic():
+        site = site_by_id(caller, site_id)
+        require_acting(caller, site.pk)
+        if uid is not None and uid != site.uid:
+            raise InvalidFields({"uid": ["A site's uid is fixed at its creation."]})
+        site.name = site.name if name is None else name
+        site.description = site.description if description is None else description
+        try:
+            with transaction.atomic():
+                site.save(update_fields=["name", "description", "updated_at"])
+        except IntegrityError:
+            _refuse_taken(site)
+            raise
+        audit.changed(caller, "site.change", f"site {site.pk}")
+    return site
+
+
+def delete_site(caller: Caller, site_id: int) -> None:
+    """Raises NotFound, Forbidden, Conflict."""
+    with transaction.atomic():
+        site = site_by_id(caller, site_id)
+        require_acting(caller, site.pk)
+        if site.runs.exists() or site.projects.filter(batches__isnull=False).exists():
+            raise Conflict("This site has runs; it stays, so that what was computed can be traced.")
+        site.delete()
+        audit.changed(caller, "site.delete", f"site {site_id}")
+
+
+def heartbeat(caller: Caller, uid: UUID, *, connected: bool) -> None:
+    """A sign of life, or a goodbye; runs are not touched. Raises NotFound, Forbidden."""
+    site = site_by_uid(caller, uid)
+    require_acting(caller, site.pk)
+    status = Site.SiteStatus.CONNECTED if connected else Site.SiteStatus.DISCONNECTED
+    now = timezone.now()
+    Site.objects.filter(pk=site.pk).update(status=status, last_seen_at=now, updated_at=now)
+
+
+def _refuse_taken(site: Site) -> None:
+    others = Site.objects.filter(Q(name=site.name) | Q(uid=site.uid)).exclude(pk=site.pk)
+    taken = {}
+    if others.filter(name=site.name).exists():
+        taken["name"] = ["site with this name already exists."]
+    if others.filter(uid=site.uid).exists():
+        taken["uid"] = ["site with this uid already exists."]
+    if taken:
+        raise InvalidFields(taken)

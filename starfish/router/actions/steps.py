@@ -1,0 +1,98 @@
+"""`POST runs/{id}/step/`: an artifact and a chain of moves, in one transaction."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.db import transaction
+
+from starfish.protocol.problems import Forbidden, Invalid
+from starfish.protocol.run_state import REQUESTS, TABLE, Event, RunStatus, Scope
+from starfish.router import storage, wire
+from starfish.router.access import Caller
+from starfish.router.actions import artifacts
+from starfish.router.actions.idempotency import Answer, Ticket, once
+from starfish.router.actions.moves import Locked, lock, move
+from starfish.router.models import Artifact, Run
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reference:
+    """An artifact that was stored before."""
+
+    kind: Artifact.Kind
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """From where to where, in which round; `everyone`: the coordinator's barriers, of which `without` leaves runs out."""
+
+    source: RunStatus
+    targets: Sequence[RunStatus]
+    batch: int
+    task_seq: int
+    round_seq: int
+    everyone: bool
+    without: Sequence[int]
+    end_task: bool
+    artifact: artifacts.Incoming | Reference | None
+
+
+def take(caller: Caller, run_id: int, step: Step, ticket: Ticket | None) -> Answer:
+    """The run after the step. Raises NotFound, Forbidden, Invalid, Conflict, KeyReused."""
+    if not isinstance(step.artifact, artifacts.Incoming):
+        return once(ticket, lambda: _take(caller, run_id, step, step.artifact))
+    artifacts.check(caller, run_id, [step.artifact])
+    saved = artifacts.save(step.artifact)
+    try:
+        answer = once(ticket, lambda: _take(caller, run_id, step, saved))
+    finally:
+        if not Artifact.objects.filter(key=saved.stored.key).exists():
+            storage.delete([saved.stored.key])
+    return answer
+
+
+def _take(caller: Caller, run_id: int, step: Step, artifact: artifacts.Saved | Reference | artifacts.Incoming | None) -> Answer:
+    with transaction.atomic():
+        it = lock(caller, run_id)
+        if step.everyone and not it.run.coordinates:
+            raise Forbidden("Only the coordinator's run takes a step for all.")
+        _expect(it, step)
+        if isinstance(artifact, artifacts.Saved):
+            artifacts.keep(it, artifact, step.task_seq, step.round_seq)
+        elif isinstance(artifact, Reference):
+            artifacts.refer(it, artifact.kind, artifact.name, artifact.sha256)
+        _leave_out(it, step.without)
+        for target in step.targets:
+            event = REQUESTS[target]
+            scope = TABLE[event].scope
+            move(it, event, whole=step.everyone and scope is not Scope.SITE, end_task=step.end_task)
+        return Answer(status=200, body=wire.run(it.run))
+
+
+def _expect(it: Locked, step: Step) -> None:
+    """A delayed duplicate, or one for another round, moves nothing."""
+    here = (it.run.state, it.batch.number, *it.batch.position)
+    if here != (step.source, step.batch, step.task_seq, step.round_seq):
+        raise it.conflict(
+            f'The run is "{it.run.state.word}" in batch {it.batch.number}, task {here[2]}, round {here[3]}; '
+            f'the step was for "{step.source.word}" in batch {step.batch}, task {step.task_seq}, round {step.round_seq}.'
+        )
+
+
+def _leave_out(it: Locked, without: Sequence[int]) -> None:
+    foreign = [run_id for run_id in without if run_id not in it.runs or run_id == it.run.pk]
+    if foreign:
+        raise Invalid(f"Only other runs of this batch can be left out, not {', '.join(map(str, foreign))}.")
+    here = list(it.batch.position)
+    for run_id in without:
+        run = it.runs[run_id]
+        if here not in run.left_out:
+            run.left_out = [*run.left_out, here]
+            Run.objects.filter(pk=run_id).update(left_out=run.left_out)
+
+
+def ends_a_round(targets: Sequence[RunStatus]) -> bool:
+    """Whether `end_task` has something to say."""
+    return any(REQUESTS[target] in (Event.ADVANCE, Event.SUCCEED) for target in targets)

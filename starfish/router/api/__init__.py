@@ -1,0 +1,1 @@
+"""Views that read a request, call one action, and reply."""

@@ -1,0 +1,45 @@
+"""DRF's side of `credentials`; `caller_of` is how a view learns who calls."""
+
+from typing import Any
+
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.request import Request
+
+from starfish.protocol.problems import Unauthorized
+from starfish.router.access import Caller
+from starfish.router.credentials import caller_from
+
+
+class _HeaderAuthentication(BaseAuthentication):
+    scheme: str
+
+    def authenticate(self, request: Request) -> tuple[Any, Caller] | None:
+        header = request.headers.get("Authorization", "")
+        if header.partition(" ")[0].lower() != self.scheme.lower():
+            return None
+        try:
+            caller = caller_from(header)
+        except Unauthorized as error:
+            raise AuthenticationFailed(error.detail) from error
+        return caller.user, caller
+
+    def authenticate_header(self, request: Request) -> str:
+        return f'{self.scheme} realm="starfish"'
+
+
+class PasswordAuthentication(_HeaderAuthentication):
+    """HTTP Basic."""
+
+    scheme = "Basic"
+
+
+class TokenAuthentication(_HeaderAuthentication):
+    """A site's Bearer token."""
+
+    scheme = "Bearer"
+
+
+def caller_of(request: Request) -> Caller:
+    """After authentication. A browser's session is an account."""
+    return request.auth if isinstance(request.auth, Caller) else Caller.of_account(request.user)

@@ -1,0 +1,53 @@
+"""What the views have in common: a checked body, a caller, paging, and creating once."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import Serializer
+from rest_framework.viewsets import GenericViewSet
+
+from starfish.router.access import Caller
+from starfish.router.actions import idempotency
+from starfish.router.actions.idempotency import Answer
+from starfish.router.api.authentication import caller_of
+
+
+class View(GenericViewSet[Any]):
+    """Ids in paths may be anything that is no slash: the view says what is wrong with them."""
+
+    lookup_value_regex = "[^/]+"
+    part_b = False
+
+    @property
+    def caller(self) -> Caller:
+        return caller_of(self.request)
+
+    def body(self, serializer: type[Serializer[Any]], *, partial: bool = False) -> dict[str, Any]:
+        """The request's body, checked. Raises ValidationError."""
+        read = serializer(data=self.request.data, partial=partial)
+        read.is_valid(raise_exception=True)
+        values: dict[str, Any] = read.validated_data
+        return values
+
+    def paged(self, queryset: Any, shown: Callable[[list[Any]], Sequence[Any]]) -> Response:
+        """One page of a collection, in its wire's words."""
+        page = self.paginate_queryset(queryset)
+        assert page is not None
+        return self.get_paginated_response(shown(page))
+
+    def once(self, do: Callable[[], Answer]) -> Response:
+        """A creating POST: with an Idempotency-Key it happens once."""
+        request = self.request
+        ticket = idempotency.ticket(self.caller.key, idempotency_key(request), request.method, request.path, request.data)
+        return reply(idempotency.once(ticket, do))
+
+
+def idempotency_key(request: Request) -> str | None:
+    return request.headers.get("Idempotency-Key")
+
+
+def reply(answer: Answer) -> Response:
+    """Nothing to say is an empty body, not `null`."""
+    return Response(status=answer.status) if answer.body is None else Response(answer.body, status=answer.status)

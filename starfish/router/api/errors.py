@@ -1,0 +1,93 @@
+"""Refusals on their way out: Part A's plain answers, or `application/problem+json` where Part B or the request's Accept asks for it."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from django.core.exceptions import PermissionDenied, SuspiciousOperation
+from django.db import InterfaceError, OperationalError
+from django.http import Http404
+from rest_framework import exceptions
+from rest_framework.response import Response
+
+from starfish.protocol import problems
+from starfish.protocol.problems import Problem
+from starfish.router.access import Caller
+from starfish.router.actions import audit
+
+log = logging.getLogger(__name__)
+
+
+def answer(error: Exception, context: Mapping[str, Any]) -> Response | None:
+    """DRF's exception handler."""
+    problem = as_problem(error)
+    if problem is None:
+        return None
+    request, view = context["request"], context["view"]
+    headers = dict(_headers(error))
+    if isinstance(problem, problems.Forbidden):
+        caller = request.auth if isinstance(request.auth, Caller) else None
+        audit.refused(caller, f"{request.method} {view.__class__.__name__}", request.path)
+    if wants_document(request, part_b=getattr(view, "part_b", False)):
+        response = Response(problem.document(), status=problem.status, content_type=problems.MEDIA_TYPE, headers=headers)
+    else:
+        plain = problem.fields if isinstance(problem, problems.InvalidFields) else problem.detail
+        response = Response(plain, status=problem.status, headers=headers)
+    return response
+
+
+def wants_document(request: Any, *, part_b: bool) -> bool:
+    return part_b or problems.MEDIA_TYPE in request.headers.get("Accept", "")
+
+
+def as_problem(error: Exception) -> Problem | None:
+    """None for what nobody has foreseen."""
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, exceptions.ValidationError):
+        return _invalid(error)
+    if isinstance(error, exceptions.APIException):
+        known = problems.CATALOGUE.get(error.status_code)
+        return known(str(error.detail)) if known else _Other(error.status_code, str(error.detail))
+    if isinstance(error, Http404):
+        return problems.NotFound("Not found")
+    if isinstance(error, PermissionDenied):
+        return problems.Forbidden("Not allowed")
+    if isinstance(error, SuspiciousOperation):
+        return problems.Invalid("The request cannot be read")
+    if isinstance(error, (OperationalError, InterfaceError)):
+        log.error("database_unavailable error=%s", type(error).__name__)
+        return problems.Unavailable("The database does not answer; try again in a moment.")
+    return None
+
+
+class _Other(Problem):
+    """One of DRF's own that the catalogue does not have: a wrong method, an unsupported media type."""
+
+    code, title = "refused", "The request cannot be answered"
+
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status  # type: ignore[misc]
+
+
+def _invalid(error: exceptions.ValidationError) -> Problem:
+    detail = error.detail
+    if isinstance(detail, dict):
+        return problems.InvalidFields({str(name): _lines(value) for name, value in detail.items()})
+    return problems.Invalid(" ".join(_lines(detail)))
+
+
+def _lines(value: Any) -> list[str]:
+    if isinstance(value, dict):
+        return [f"{name}: {line}" for name, item in value.items() for line in _lines(item)]
+    if isinstance(value, (list, tuple)):
+        return [line for item in value for line in _lines(item)]
+    return [str(value)]
+
+
+def _headers(error: Exception) -> Mapping[str, str]:
+    header = getattr(error, "auth_header", None)
+    if header:
+        return {"WWW-Authenticate": header}
+    return {"Retry-After": "5"} if isinstance(error, (OperationalError, InterfaceError)) else {}

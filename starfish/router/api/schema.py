@@ -1,0 +1,32 @@
+"""What the OpenAPI document says beside what the views themselves know."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, PolymorphicProxySerializer
+
+from starfish.router.api.serializers import ParticipantAnswer, ProjectAnswer
+
+IDEMPOTENCY_KEY = OpenApiParameter(
+    "Idempotency-Key", str, OpenApiParameter.HEADER, description="The same request again gets the same answer, and happens once."
+)
+_REFUSED = OpenApiResponse(
+    OpenApiTypes.ANY,
+    description="A sentence as a JSON string, an object of field errors, or, where Accept names it, an application/problem+json document.",
+)
+REFUSALS: dict[Any, Any] = {status: _REFUSED for status in (400, 401, 403, 404, 409, 413, 415, 422, 503)}
+
+ProjectLookup = PolymorphicProxySerializer(
+    component_name="ProjectLookup", serializers=[ProjectAnswer, ParticipantAnswer(many=True)], resource_type_field_name=None, many=False
+)
+
+
+def query(name: str, *, required: bool = False, enum: Sequence[str] | None = None) -> OpenApiParameter:
+    """A query parameter, by what its name means everywhere."""
+    kind: Any = {"uid": OpenApiTypes.UUID, "site_uid": OpenApiTypes.UUID, "name": str, "type": str}.get(name, OpenApiTypes.INT64)
+    return OpenApiParameter(name, kind, OpenApiParameter.QUERY, required=required, enum=enum)
+
+
+def id_in_path() -> OpenApiParameter:
+    return OpenApiParameter("id", OpenApiTypes.INT64, OpenApiParameter.PATH)

@@ -1,0 +1,184 @@
+"""Requests, checked; and what answers look like, for the OpenAPI document. The answers themselves come from `wire`."""
+
+from typing import Any
+
+from django.contrib.auth.models import Group, User
+from rest_framework import serializers
+
+from starfish.router.api.queries import LARGEST_ID, LARGEST_NUMBER
+from starfish.router.models import Artifact, ProjectParticipant, Site
+from starfish.router.models.run import WORDS
+
+TEXT = 10_000
+
+
+def _id(**options: Any) -> serializers.IntegerField:
+    return serializers.IntegerField(min_value=0, max_value=LARGEST_ID, **options)
+
+
+def _number(**options: Any) -> serializers.IntegerField:
+    return serializers.IntegerField(min_value=0, max_value=LARGEST_NUMBER, **options)
+
+
+class StrictText(serializers.CharField):
+    """Text only: a number where a name belongs is a mistake, not a name."""
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class SiteRequest(serializers.Serializer[Any]):
+    uid = serializers.UUIDField()
+    name = StrictText(max_length=100)
+    description = StrictText(max_length=TEXT, allow_blank=True, required=False)
+
+
+class Heartbeat(serializers.Serializer[Any]):
+    uid = serializers.UUIDField()
+    status = serializers.IntegerField(min_value=0, max_value=1)
+
+
+class ProjectRequest(serializers.Serializer[Any]):
+    name = StrictText(max_length=200)
+    description = StrictText(max_length=TEXT, allow_blank=True, default="")
+    site = _id()
+    tasks = serializers.JSONField(default=list)
+    definition = serializers.DictField(default=dict)
+
+
+class ParticipantRequest(serializers.Serializer[Any]):
+    site = _id()
+    project = _id()
+    role = StrictText(max_length=20, default="PA")
+    notes = StrictText(max_length=TEXT, allow_blank=True, default="")
+
+
+class StartRequest(serializers.Serializer[Any]):
+    project = _id()
+
+
+class StatusRequest(serializers.Serializer[Any]):
+    status = serializers.IntegerField(min_value=0, max_value=8)
+    update_all = serializers.BooleanField(default=False)
+    increase_round = serializers.BooleanField(default=False)
+
+
+class ActionRequest(serializers.Serializer[Any]):
+    run = _id()
+    action = serializers.ChoiceField(choices=["stop", "restart"])
+    role = StrictText(max_length=20, required=False)
+    project = _id(required=False)
+    batch = _number(required=False)
+
+
+class UploadRequest(serializers.Serializer[Any]):
+    run = _id()
+    task_seq = _number()
+    round_seq = _number()
+    artifacts = serializers.ListField(child=serializers.FileField(allow_empty_file=True), required=False)
+    mid_artifacts = serializers.ListField(child=serializers.FileField(allow_empty_file=True), required=False)
+    logs = serializers.ListField(child=serializers.FileField(allow_empty_file=True), required=False)
+
+
+class EnrolRequest(serializers.Serializer[Any]):
+    code = StrictText(max_length=100)
+    uid = serializers.UUIDField()
+    token = serializers.RegexField(r"^[!-~]{32,256}\Z", error_messages={"invalid": "A token has 32 to 256 printable ASCII characters."})
+    description = StrictText(max_length=TEXT, allow_blank=True, default="")
+
+
+class SiteAnswer(serializers.Serializer[Any]):
+    id = serializers.IntegerField()
+    name = serializers.CharField()
+    description = serializers.CharField()
+    uid = serializers.UUIDField()
+    status = serializers.ChoiceField(choices=Site.SiteStatus.labels)
+    created_at = serializers.DateTimeField()
+    updated_at = serializers.DateTimeField()
+
+
+class ProjectSummary(serializers.Serializer[Any]):
+    """What an account sees of a project that it is not in."""
+
+    id = serializers.IntegerField()
+    name = serializers.CharField()
+    site = serializers.IntegerField()
+
+
+class TaskAnswer(serializers.Serializer[Any]):
+    seq = serializers.IntegerField()
+    model = serializers.CharField()
+    config = serializers.DictField()
+
+
+class ProjectAnswer(ProjectSummary):
+    """A project; of one that the account is not in, `id`, `name` and `site` alone."""
+
+    description = serializers.CharField(required=False)
+    batch = serializers.IntegerField(required=False)
+    tasks = TaskAnswer(many=True, required=False)
+    definition = serializers.DictField(required=False)
+    agent_config = serializers.DictField(required=False)
+    agent_log = serializers.ListField(required=False)
+    created_at = serializers.DateTimeField(required=False)
+    updated_at = serializers.DateTimeField(required=False)
+
+
+class ParticipantAnswer(serializers.Serializer[Any]):
+    id = serializers.IntegerField()
+    site = SiteAnswer()
+    project = ProjectAnswer()
+    role = serializers.ChoiceField(choices=ProjectParticipant.Role.labels)
+    notes = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    updated_at = serializers.DateTimeField()
+
+
+class RunAnswer(serializers.Serializer[Any]):
+    id = serializers.IntegerField()
+    project = serializers.IntegerField()
+    batch = serializers.IntegerField()
+    participant = serializers.IntegerField(allow_null=True)
+    role = serializers.ChoiceField(choices=ProjectParticipant.Role.labels)
+    site_uid = serializers.UUIDField()
+    cur_seq = serializers.IntegerField()
+    status = serializers.ChoiceField(choices=WORDS)
+    logs = serializers.ListField(child=serializers.CharField())
+    artifacts = serializers.ListField(child=serializers.CharField())
+    middle_artifacts = serializers.ListField(child=serializers.CharField())
+    tasks = TaskAnswer(many=True)
+    agent_advice = serializers.DictField()
+    agent_diagnosis = serializers.DictField()
+    created_at = serializers.DateTimeField()
+    updated_at = serializers.DateTimeField()
+
+
+class NestedRunAnswer(RunAnswer):
+    project = ProjectAnswer()  # type: ignore[assignment]
+    participant = ParticipantAnswer(allow_null=True)  # type: ignore[assignment]
+
+
+class DetailAnswer(serializers.Serializer[Any]):
+    participant = serializers.IntegerField()
+    runs = RunAnswer(many=True)
+
+
+class UserSerializer(serializers.ModelSerializer[User]):
+    """Accounts, for administrators; a password goes in and never comes out."""
+
+    password = serializers.CharField(write_only=True, required=False, max_length=128)
+
+    class Meta:
+        model = User
+        fields = ["id", "username", "email", "is_active", "groups", "password"]
+
+
+class GroupSerializer(serializers.ModelSerializer[Group]):
+    class Meta:
+        model = Group
+        fields = ["id", "name"]
+
+
+KINDS = [kind.value for kind in Artifact.Kind]

@@ -1,0 +1,100 @@
+"""From an Authorization header to a Caller. A password is hashed once for each process, not at every poll.
+
+What is remembered is a keyed digest of the header, the account and the password hash that it matched. The account is read
+each time, so that a changed password or a deactivated account ends at once.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import secrets
+import threading
+from collections import OrderedDict
+
+from django.contrib.auth import authenticate
+from django.contrib.auth.models import User
+from django.utils import timezone
+
+from starfish.protocol.problems import Unauthorized
+from starfish.router.access import Caller
+from starfish.router.models import SiteToken
+
+WRONG = "Wrong credentials"
+MISSING = "Log in with HTTP Basic, or with a site's Bearer token."
+_REMEMBERED = 4096
+
+
+class _Verified:
+    """Headers that were right, and for which password hash."""
+
+    def __init__(self) -> None:
+        self._key = secrets.token_bytes(32)
+        self._known: OrderedDict[bytes, tuple[int, str]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def digest(self, header: str) -> bytes:
+        return hmac.digest(self._key, header.encode(), hashlib.sha256)
+
+    def get(self, digest: bytes) -> tuple[int, str] | None:
+        with self._lock:
+            return self._known.get(digest)
+
+    def put(self, digest: bytes, user: User) -> None:
+        with self._lock:
+            self._known[digest] = (user.pk, user.password)
+            while len(self._known) > _REMEMBERED:
+                self._known.popitem(last=False)
+
+
+_verified = _Verified()
+
+
+def caller_from(header: str | None) -> Caller:
+    """Raises Unauthorized."""
+    scheme, _, rest = (header or "").strip().partition(" ")
+    if scheme.lower() == "basic":
+        return Caller.of_account(_account(rest.strip()))
+    if scheme.lower() == "bearer":
+        return _site(rest.strip())
+    raise Unauthorized(MISSING)
+
+
+def token_digest(token: str) -> str:
+    """What the database keeps of a token."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def _site(token: str) -> Caller:
+    found = SiteToken.objects.select_related("site__owner").filter(sha256=token_digest(token)).first()
+    if found is None or found.revoked_at is not None or found.expires_at <= timezone.now():
+        raise Unauthorized("The token is not known, has expired or was revoked.")
+    if found.site.owner is None or not found.site.owner.is_active:
+        raise Unauthorized("The site's account is not active.")
+    return Caller.of_site(found.site)
+
+
+def _account(encoded: str) -> User:
+    digest = _verified.digest(encoded)
+    known = _verified.get(digest)
+    if known:
+        user = User.objects.filter(pk=known[0], is_active=True).first()
+        if user is not None and secrets.compare_digest(user.password, known[1]):
+            return user
+    user = _checked(encoded)
+    _verified.put(digest, user)
+    return user
+
+
+def _checked(encoded: str) -> User:
+    """Hashes the password."""
+    try:
+        username, colon, password = base64.b64decode(encoded, validate=True).decode("utf-8").partition(":")
+    except (binascii.Error, UnicodeDecodeError, ValueError) as error:
+        raise Unauthorized(WRONG) from error
+    if not colon or "\0" in username:
+        raise Unauthorized(WRONG)
+    user = authenticate(username=username, password=password)
+    if not isinstance(user, User):
+        raise Unauthorized(WRONG)
+    return user

@@ -1,0 +1,109 @@
+"""Is it alive, is it ready, what does it count. Bare answers for anyone, details for administrators."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import Error, connection
+from django.db.migrations.executor import MigrationExecutor
+from django.db.models import Count, Sum
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils import timezone
+
+from starfish.protocol.problems import Problem
+from starfish.protocol.run_state import RunStatus
+from starfish.router import access, storage, wire
+from starfish.router.credentials import caller_from
+from starfish.router.models import Artifact, Batch, Project, Run, Site, Sweep
+from starfish.router.plain import refusal
+
+
+def healthz(request: HttpRequest) -> HttpResponse:
+    """The process answers."""
+    return HttpResponse("ok\n", content_type="text/plain")
+
+
+def readyz(request: HttpRequest) -> HttpResponse:
+    """Database, migrations, storage; and the sweep, where this server is the one that sweeps."""
+    checks = readiness()
+    ready = all(check["ok"] for check in checks.values())
+    status = 200 if ready else 503
+    if checks["database"]["ok"] and "Authorization" in request.headers:
+        try:
+            access.require_administrator(caller_from(request.headers["Authorization"]))
+        except Problem as problem:
+            return refusal(problem)
+        return JsonResponse({"ready": ready, "checks": checks}, status=status)
+    return HttpResponse("ready\n" if ready else "not ready\n", status=status, content_type="text/plain")
+
+
+def readiness() -> dict[str, dict[str, Any]]:
+    """What must hold before requests can be served."""
+    checks: dict[str, dict[str, Any]] = {"storage": {"ok": storage.writable()}}
+    try:
+        missing = unapplied_migrations()
+        checks["database"] = {"ok": True, "kind": connection.vendor}
+        checks["migrations"] = {"ok": not missing, "missing": missing}
+        checks["sweep"] = {"ok": True} if missing else _sweep()
+    except Error as error:
+        checks["database"] = {"ok": False, "error": type(error).__name__}
+    return checks
+
+
+def unapplied_migrations() -> list[str]:
+    """Names, in the order in which `migrate` would apply them."""
+    executor = MigrationExecutor(connection)
+    plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    return [f"{migration.app_label}.{migration.name}" for migration, _ in plan]
+
+
+def _sweep() -> dict[str, Any]:
+    last = Sweep.objects.order_by("-at").values_list("at", flat=True).first()
+    late = last is None or timezone.now() - last > timedelta(seconds=4 * settings.SWEEP_EVERY_S + 30)
+    return {"ok": not (settings.SWEEP_EVERY_S and late), "last": wire.time(last) if last else None}
+
+
+def metrics(request: HttpRequest) -> HttpResponse:
+    """Prometheus's text format, for administrators."""
+    try:
+        access.require_administrator(caller_from(request.headers.get("Authorization")))
+    except Problem as problem:
+        return refusal(problem)
+    lines = [line for name, help_text, values in _gauges() for line in _metric(name, help_text, values())]
+    return HttpResponse("\n".join(lines) + "\n", content_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+Values = dict[str, float]
+
+
+def _gauges() -> list[tuple[str, str, Callable[[], Values]]]:
+    return [
+        ("starfish_sites", "Sites by status.", _sites),
+        ("starfish_runs", "Runs by status.", _runs),
+        ("starfish_projects", "Projects.", lambda: {"": Project.objects.count()}),
+        ("starfish_batches", "Batches ever opened.", lambda: {"": Batch.objects.count()}),
+        ("starfish_artifacts", "Stored files.", lambda: {"": Artifact.objects.count()}),
+        ("starfish_artifact_bytes", "Bytes in storage.", lambda: {"": Artifact.objects.aggregate(sum=Sum("size"))["sum"] or 0}),
+        ("starfish_last_sweep_timestamp_seconds", "When check_site_status last ran.", _last_sweep),
+    ]
+
+
+def _sites() -> Values:
+    counts = dict(Site.objects.order_by().values_list("status").annotate(n=Count("pk")))
+    return {f'status="{status.label}"': counts.get(status.value, 0) for status in Site.SiteStatus}
+
+
+def _runs() -> Values:
+    counts = dict(Run.objects.order_by().values_list("status").annotate(n=Count("pk")))
+    return {f'status="{status.word}"': counts.get(status.value, 0) for status in RunStatus}
+
+
+def _last_sweep() -> Values:
+    last = Sweep.objects.order_by("-at").first()
+    return {"": last.at.timestamp() if last else 0}
+
+
+def _metric(name: str, help_text: str, values: Values) -> list[str]:
+    samples = [f"{name}{{{labels}}} {value}" if labels else f"{name} {value}" for labels, value in values.items()]
+    return [f"# HELP {name} {help_text}", f"# TYPE {name} gauge", *samples]

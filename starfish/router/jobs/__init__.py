@@ -1,0 +1,1 @@
+"""What `manage.py runjob` runs; each is one call to an action."""

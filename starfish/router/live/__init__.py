@@ -1,0 +1,1 @@
+"""What must be quick: plain async views over the same actions, without DRF."""

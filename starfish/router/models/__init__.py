@@ -1,0 +1,23 @@
+"""What the router keeps. Reading is free to everyone inside; writing is for `actions`."""
+
+from starfish.router.models.artifact import Artifact
+from starfish.router.models.audit import AuditEvent, IdempotencyRecord, Sweep
+from starfish.router.models.batch import Batch
+from starfish.router.models.project import Project, ProjectParticipant
+from starfish.router.models.run import Run, RunTransition
+from starfish.router.models.site import EnrolCode, Site, SiteToken
+
+__all__ = [
+    "Artifact",
+    "AuditEvent",
+    "Batch",
+    "EnrolCode",
+    "IdempotencyRecord",
+    "Project",
+    "ProjectParticipant",
+    "Run",
+    "RunTransition",
+    "Site",
+    "SiteToken",
+    "Sweep",
+]

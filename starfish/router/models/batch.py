@@ -1,0 +1,38 @@
+"""One execution of a project's tasks."""
+
+from typing import Any
+
+from django.db import models
+
+from starfish.router.models.base import Dated
+from starfish.router.models.project import Project
+
+
+class Batch(Dated):
+    """Numbered in its project. All its runs share the tasks and the counters of rounds, so they stand here, once.
+
+    `tasks` is the project's list as it was when the batch was opened, with `current_round` counting up; `cur_seq` is the task.
+    """
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="batches")
+    number = models.PositiveIntegerField()
+    tasks = models.JSONField(default=list)
+    cur_seq = models.PositiveIntegerField(default=1)
+
+    class Meta:
+        ordering = ["project_id", "number"]
+        constraints = [models.UniqueConstraint(fields=["project", "number"], name="a batch's number is used once")]
+
+    def __str__(self) -> str:
+        return f"{self.project}, batch {self.number}"
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The current task's config; of a project without tasks, one round of nothing."""
+        config: dict[str, Any] = self.tasks[self.cur_seq - 1]["config"] if self.tasks else {"current_round": 1, "total_round": 1}
+        return config
+
+    @property
+    def position(self) -> tuple[int, int]:
+        """The current task and round."""
+        return self.cur_seq, self.config["current_round"]

@@ -1,0 +1,63 @@
+"""Every address of the router."""
+
+from django.urls import include, path
+from django.views.generic import RedirectView
+from drf_spectacular.views import SpectacularAPIView
+from rest_framework.routers import APIRootView, DefaultRouter
+
+from starfish.router import health
+from starfish.router.api.accounts import GroupView, UserView
+from starfish.router.api.enrol import EnrolView
+from starfish.router.api.permissions import Account
+from starfish.router.api.projects import ParticipantView, ProjectView
+from starfish.router.api.run_actions import RunActionView
+from starfish.router.api.runs import RunsWithoutSlash, RunView
+from starfish.router.api.sites import SiteView
+from starfish.router.live.step import step
+
+BASE = "starfish/api/v1/"
+
+
+class Root(APIRootView):
+    """Starfish Routing Server, version 1."""
+
+    permission_classes = [Account]
+    schema = None
+
+
+class Router(DefaultRouter):
+    """DRF's, without suffixes of formats."""
+
+    APIRootView = Root
+    include_format_suffixes = False
+
+
+router = Router()
+router.register("users", UserView)
+router.register("groups", GroupView)
+router.register("sites", SiteView)
+router.register("projects", ProjectView)
+router.register("project-participants", ParticipantView)
+router.register("runs", RunView)
+router.register("runs-action", RunActionView, basename="runs-action")
+
+api = [
+    path("schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("enrol/", EnrolView.as_view({"post": "create"}), name="enrol"),
+    path("runs", RunsWithoutSlash.as_view({"post": "create"})),
+    path("runs/<str:pk>/step/", step, name="run-step"),
+    path("", include(router.urls)),
+]
+urlpatterns = [
+    path("", RedirectView.as_view(url=f"/{BASE}")),
+    path("healthz", health.healthz),
+    path("readyz", health.readyz),
+    path("metrics", health.metrics),
+    path(BASE.rstrip("/"), RedirectView.as_view(url=f"/{BASE}")),
+    path(BASE, include(api)),
+    path("starfish/api-auth/", include("rest_framework.urls")),
+]
+handler400 = "starfish.router.plain.bad_request"
+handler403 = "starfish.router.plain.forbidden"
+handler404 = "starfish.router.plain.not_found"
+handler500 = "starfish.router.plain.server_error"
