@@ -83,6 +83,10 @@ class Datasets:
         versions = self._read()["mappings"].get(dataset, {}).get(project, [])
         return [MappingVersion(version=number, **entry) for number, entry in enumerate(versions, start=1)]
 
+    def mapped_projects(self, dataset: str) -> dict[str, int]:
+        """The projects that a dataset has a mapping for, and the version that holds."""
+        return {project: len(versions) for project, versions in sorted(self._read()["mappings"].get(dataset, {}).items())}
+
     def set_mapping(self, dataset: str, project: str, mapping: Mapping[str, Any]) -> MappingVersion:
         """Add a version; the same mapping again adds none."""
         self.get(dataset)

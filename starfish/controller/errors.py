@@ -9,8 +9,8 @@ class HomeError(SiteError):
     """The home folder is missing, damaged, unsafe or of another version."""
 
 
-class ProjectFileError(SiteError):
-    """The project file is not what it should be; the text names the place in it."""
+class FileError(SiteError):
+    """A project file or a mapping file is not what it should be; the text names the file and the line."""
 
 
 class UnknownName(SiteError):

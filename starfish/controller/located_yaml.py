@@ -6,19 +6,22 @@ a key that stands twice is an error, and nothing but plain values is ever made.
 
 import math
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import yaml
 
-from starfish.controller.errors import ProjectFileError
+from starfish.controller.errors import FileError
 
-Path = tuple[str | int, ...]
+Place = tuple[str | int, ...]
 
+MAX_BYTES = 1_000_000
 MAX_DEPTH = 20
 MAX_VALUES = 100_000
 
-_PLAIN = [
+_PLAIN: list[tuple[re.Pattern[str], Callable[[str], Any]]] = [
     (re.compile(r"(?:~|null|)$"), lambda text: None),
     (re.compile(r"(?:true|false)$"), lambda text: text == "true"),
     (re.compile(r"[-+]?(?:0|[1-9][0-9]{0,300})$"), int),
@@ -31,7 +34,7 @@ class Located:
     """A document's value, and the line (from 1) at which the value of each path begins."""
 
     value: Any
-    lines: dict[Path, int] = field(repr=False)
+    lines: dict[Place, int] = field(repr=False)
 
     def line(self, *path: str | int) -> int:
         """The line of the nearest thing that is there."""
@@ -40,34 +43,50 @@ class Located:
         return self.lines[path]
 
 
+def read_text(path: Path) -> str:
+    """A file that a person wrote. Raises FileError, whose text doesn't name it."""
+    if path.is_dir():
+        raise FileError("this is a folder; name the file in it.")
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise FileError("this is too large for a file of its kind; data are given with --dataset or --site.")
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise FileError("there is no such file.") from None
+    except UnicodeDecodeError:
+        raise FileError("this is not a text file in UTF-8.") from None
+    except OSError as error:
+        raise FileError(f"it can't be read: {error.strerror or error}.") from error
+
+
 def parse(text: str) -> Located:
-    """Raises ProjectFileError with the line."""
+    """Raises FileError with the line."""
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:
-        raise ProjectFileError(_syntax(error, text)) from error
+        raise FileError(_syntax(error, text)) from error
     except RecursionError:
-        raise ProjectFileError("it is nested too deeply.") from None
-    lines: dict[Path, int] = {(): 1}
+        raise FileError("it is nested too deeply.") from None
+    lines: dict[Place, int] = {(): 1}
     return Located(value=None if node is None else _value(node, (), lines), lines=lines)
 
 
-def _value(node: yaml.Node, path: Path, lines: dict[Path, int]) -> Any:
+def _value(node: yaml.Node, path: Place, lines: dict[Place, int]) -> Any:
     lines.setdefault(path, node.start_mark.line + 1)
     if isinstance(node, yaml.ScalarNode):
         return _scalar(node)
     if len(path) > MAX_DEPTH or len(lines) > MAX_VALUES:  # aliases can make a few lines endless
-        raise ProjectFileError(f"line {lines[path]}: nested too deeply, or too much for a project file.")
+        raise FileError(f"line {lines[path]}: nested too deeply, or too much for a project file.")
     if isinstance(node, yaml.SequenceNode):
         return [_value(child, (*path, number), lines) for number, child in enumerate(node.value)]
     result: dict[str, Any] = {}
     for key_node, child in node.value:
         line = key_node.start_mark.line + 1
         if not isinstance(key_node, yaml.ScalarNode):
-            raise ProjectFileError(f"line {line}: a name must be a word, not a list or a mapping.")
+            raise FileError(f"line {line}: a name must be a word, not a list or a mapping.")
         key = key_node.value
         if key in result:
-            raise ProjectFileError(f"line {line}: '{key}' stands here twice; it is at line {lines[(*path, key)]} already.")
+            raise FileError(f"line {line}: '{key}' stands here twice; it is at line {lines[(*path, key)]} already.")
         lines[(*path, key)] = line
         result[key] = _value(child, (*path, key), lines)
     return result

@@ -9,13 +9,12 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from starfish.controller.errors import ProjectFileError
-from starfish.controller.located_yaml import Located, parse
+from starfish.controller.errors import FileError
+from starfish.controller.located_yaml import Located, parse, read_text
 
 KEYS = ("name", "description", "variables", "missing", "eligibility", "tasks")
 TASK_KEYS = ("model", "config")
 MAX_NAME = 100
-MAX_BYTES = 1_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,20 +28,20 @@ class ProjectFile:
 
 
 def read(path: str | Path) -> ProjectFile:
-    """Raises ProjectFileError, whose text begins with the file's name."""
+    """Raises FileError, whose text begins with the file's name."""
     path = Path(path)
     try:
-        return from_text(_text(path))
-    except ProjectFileError as error:
-        raise ProjectFileError(f"{path}: {error}") from error
+        return from_text(read_text(path))
+    except FileError as error:
+        raise FileError(f"{path}: {error}") from error
 
 
 def from_text(text: str) -> ProjectFile:
-    """Raises ProjectFileError."""
+    """Raises FileError."""
     document = parse(text)
     raw = document.value
     if not isinstance(raw, dict):
-        raise ProjectFileError("this is no project file: it must begin with 'name:' and hold 'variables:' and 'tasks:'.")
+        raise FileError("this is no project file: it must begin with 'name:' and hold 'variables:' and 'tasks:'.")
     _known(document, (), raw, KEYS)
     definition = {key: raw[key] for key in ("variables", "missing", "eligibility") if raw.get(key) is not None}
     return ProjectFile(
@@ -53,32 +52,17 @@ def from_text(text: str) -> ProjectFile:
     )
 
 
-def _text(path: Path) -> str:
-    if path.is_dir():
-        raise ProjectFileError("this is a folder; name the project file in it.")
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise ProjectFileError("this is too large to be a project file; a dataset is given with --dataset or --site.")
-        return path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise ProjectFileError("there is no such file.") from None
-    except UnicodeDecodeError:
-        raise ProjectFileError("this is not a text file in UTF-8.") from None
-    except OSError as error:
-        raise ProjectFileError(f"it can't be read: {error.strerror or error}.") from error
-
-
 def _name(document: Located) -> str:
     name = _string(document, "name").strip()
     line = document.line("name")
     if not name:
-        raise ProjectFileError(f"line {line}: a project needs a name, such as 'name: heart-disease'.")
+        raise FileError(f"line {line}: a project needs a name, such as 'name: heart-disease'.")
     if len(name) > MAX_NAME:
-        raise ProjectFileError(f"line {line}: the name is {len(name)} characters long; {MAX_NAME} is the most.")
+        raise FileError(f"line {line}: the name is {len(name)} characters long; {MAX_NAME} is the most.")
     if name.isdigit():
-        raise ProjectFileError(f"line {line}: a name of digits alone would be taken for a project's id; add a letter.")
+        raise FileError(f"line {line}: a name of digits alone would be taken for a project's id; add a letter.")
     if not name.isprintable() or name.endswith((".yaml", ".yml")):
-        raise ProjectFileError(f"line {line}: a name may not hold control characters nor end like a file ('.yaml').")
+        raise FileError(f"line {line}: a name may not hold control characters nor end like a file ('.yaml').")
     return name
 
 
@@ -87,7 +71,7 @@ def _string(document: Located, key: str) -> str:
     if value is None:
         return ""
     if isinstance(value, dict | list):
-        raise ProjectFileError(f"line {document.line(key)}: '{key}' must be a text, not {_kind(value)}.")
+        raise FileError(f"line {document.line(key)}: '{key}' must be a text, not {_kind(value)}.")
     return str(value)
 
 
@@ -99,22 +83,23 @@ def _study(document: Located, definition: Mapping[str, Any]) -> Any:
 
     variables = definition.get("variables")
     if not isinstance(variables, dict) or not variables:
-        raise ProjectFileError(
-            f"line {document.line('variables')}: 'variables' must name the project's variables, such as 'age: {{type: number, unit: years}}'."
+        raise FileError(
+            f"line {document.line('variables')}: 'variables' must name the project's variables, "
+            "such as 'age: {type: number, unit: years}'."
         )
     try:
         study = Study.from_definition(definition)
     except InvalidTask as error:
-        raise ProjectFileError(f"line {_mentioned(document, error)}: {error.public}") from error
+        raise FileError(f"line {_mentioned(document, error)}: {error.public}") from error
     if study.missing == "impute":
-        raise ProjectFileError(
+        raise FileError(
             f"line {document.line('missing')}: 'impute' arrives with the task MultipleImputation. Use complete-cases or refuse."
         )
     if study.eligibility is not None:
         try:
             parse_eligibility(study.eligibility, study)
         except InvalidTask as error:
-            raise ProjectFileError(f"line {document.line('eligibility')}: {error.public}") from error
+            raise FileError(f"line {document.line('eligibility')}: {error.public}") from error
     return study
 
 
@@ -130,7 +115,7 @@ def _mentioned(document: Located, error: Any) -> int:
 def _tasks(document: Located, study: Any) -> list[dict[str, Any]]:
     raw = document.value.get("tasks")
     if not isinstance(raw, list) or not raw:
-        raise ProjectFileError(
+        raise FileError(
             f"line {document.line('tasks')}: 'tasks' must list at least one task, such as '- model: SummaryStatistics'. "
             "'starfish task list' shows what there is."
         )
@@ -143,21 +128,19 @@ def _task(document: Located, number: int, raw: Any, study: Any) -> dict[str, Any
 
     where = f"line {document.line('tasks', number)}: task {number + 1}"
     if not isinstance(raw, dict):
-        raise ProjectFileError(f"{where} must be a mapping with 'model:' and perhaps 'config:', not {_kind(raw)}.")
+        raise FileError(f"{where} must be a mapping with 'model:' and perhaps 'config:', not {_kind(raw)}.")
     _known(document, ("tasks", number), raw, TASK_KEYS)
     model, config = raw.get("model"), raw.get("config")
     if not isinstance(model, str):
-        raise ProjectFileError(f"{where} needs 'model:' with a task's name. 'starfish task list' shows what there is.")
+        raise FileError(f"{where} needs 'model:' with a task's name. 'starfish task list' shows what there is.")
     config = {} if config is None else config
     if not isinstance(config, dict):
-        raise ProjectFileError(
-            f"line {document.line('tasks', number, 'config')}: 'config' must be a mapping of parameters, not {_kind(config)}."
-        )
+        raise FileError(f"line {document.line('tasks', number, 'config')}: 'config' must be a mapping of parameters, not {_kind(config)}.")
     try:
         task = registry.build(model, config, study)
     except InvalidTask as error:
         line = document.line(*_blamed(number, config, error))
-        raise ProjectFileError(f"line {line}: task {number + 1} ({model}): {error.public}") from error
+        raise FileError(f"line {line}: task {number + 1} ({model}): {error.public}") from error
     rounds = {"total_round": task.config.total_round, "current_round": task.config.current_round}
     return {"seq": number + 1, "model": model, "config": {**config, **rounds}}
 
@@ -175,7 +158,7 @@ def _known(document: Located, path: tuple[str | int, ...], raw: Iterable[str], k
         if key not in known:
             near = get_close_matches(key, known, n=1)
             hint = f"Did you mean '{near[0]}'?" if near else f"What may stand here: {', '.join(known)}."
-            raise ProjectFileError(f"line {document.line(*path, key)}: '{key}' is unknown. {hint}")
+            raise FileError(f"line {document.line(*path, key)}: '{key}' is unknown. {hint}")
 
 
 def _kind(value: Any) -> str:

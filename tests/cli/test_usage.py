@@ -69,7 +69,10 @@ def test_version() -> None:
         (["site", "init", "--home", "h", "--router", "http://127.0.0.1:1"], "either --enrol CODE, or --username NAME with --password-file"),
         (["site", "init", "--home", "h", "--router", "http://127.0.0.1:1", "--enrol", "c", "--username", "u"], "either --enrol CODE"),
         (["site", "init", "--home", "h", "--router", "http://127.0.0.1:1", "--enrol", "c", "--policy", "standard"], "sealing milestone"),
-        (["site", "init", "--home", "h", "--router", "http://127.0.0.1:1", "--enrol", "c", "--policy", "none"], "there is no policy 'none'"),
+        (
+            ["site", "init", "--home", "h", "--router", "http://127.0.0.1:1", "--enrol", "c", "--policy", "none"],
+            "there is no policy 'none'",
+        ),
         (["site", "init", "--home", "h", "--router", "http://x:1", "--username", "u", "--password-file", "f"], "give the site a name"),
         (["project", "create", "f.yaml", "--home", "h"], "either --dataset NAME or --no-data"),
         (["project", "create", "f.yaml", "--home", "h", "--no-data", "--dataset", "d"], "either --dataset NAME or --no-data"),

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from starfish.controller.errors import ProjectFileError
+from starfish.controller.errors import FileError
 from starfish.controller.located_yaml import parse
 
 
@@ -54,13 +54,13 @@ def test_what_is_wrong_is_said_with_its_line(text: str, message: str | None) -> 
     if message is None:
         assert parse(text).value == {"a": ["ls"]}, "a tag makes nothing"
         return
-    with pytest.raises(ProjectFileError, match=message):
+    with pytest.raises(FileError, match=message):
         parse(text)
 
 
 def test_aliases_cannot_make_a_small_file_endless() -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"] + [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12)]
-    with pytest.raises(ProjectFileError, match="too much"):
+    with pytest.raises(FileError, match="too much"):
         parse("\n".join(lines))
 
 
@@ -68,5 +68,5 @@ def test_aliases_cannot_make_a_small_file_endless() -> None:
 def test_any_text_is_read_or_refused(text: str) -> None:
     try:
         parse(text)
-    except ProjectFileError as error:
+    except FileError as error:
         assert str(error).endswith((".", ":"))

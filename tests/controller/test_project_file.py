@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from starfish.controller import project_file
-from starfish.controller.errors import ProjectFileError
+from starfish.controller.errors import FileError
 
 GOOD = """\
 name: heart-disease
@@ -101,7 +101,7 @@ def test_a_limit_of_rounds_is_kept() -> None:
     ],
 )
 def test_what_is_wrong_is_said_with_its_line(text: str, message: str) -> None:
-    with pytest.raises(ProjectFileError, match=message) as raised:
+    with pytest.raises(FileError, match=message) as raised:
         project_file.from_text(text)
     assert "Traceback" not in str(raised.value)
     assert "pydantic" not in str(raised.value)
@@ -110,24 +110,24 @@ def test_what_is_wrong_is_said_with_its_line(text: str, message: str) -> None:
 def test_the_file_is_named(tmp_path: Path) -> None:
     file = tmp_path / "study.yaml"
     file.write_text("name: x\nnmae: y\n")
-    with pytest.raises(ProjectFileError, match=r"study\.yaml: line 2: 'nmae' is unknown"):
+    with pytest.raises(FileError, match=r"study\.yaml: line 2: 'nmae' is unknown"):
         project_file.read(file)
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"PK\x03\x04\x00\x00\xfa", bytes(range(256))])
 def test_a_binary_file_is_said(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "study.yaml").write_bytes(content)
-    with pytest.raises(ProjectFileError, match="not a text file"):
+    with pytest.raises(FileError, match="not a text file"):
         project_file.read(tmp_path / "study.yaml")
 
 
 def test_a_missing_file_a_folder_and_a_dataset_are_said(tmp_path: Path) -> None:
-    with pytest.raises(ProjectFileError, match="there is no such file"):
+    with pytest.raises(FileError, match="there is no such file"):
         project_file.read(tmp_path / "nothing.yaml")
-    with pytest.raises(ProjectFileError, match="this is a folder"):
+    with pytest.raises(FileError, match="this is a folder"):
         project_file.read(tmp_path)
     (tmp_path / "data.csv").write_text("1,2\n" * 300_000)
-    with pytest.raises(ProjectFileError, match="too large"):
+    with pytest.raises(FileError, match="too large"):
         project_file.read(tmp_path / "data.csv")
 
 

@@ -5,17 +5,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from starfish.controller.api.mappings import NO_CHANGE, MappingChange
 from starfish.controller.datasets import Dataset
 from starfish.controller.errors import NotNow
 
 if TYPE_CHECKING:
     from starfish.controller.api.site import Site
     from starfish.controller.data import Finding
+    from starfish.tasks.study import Study
 
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetPage:
-    """A dataset, read: its size and columns (with a few of their values), and where it is used."""
+    """A dataset, read: its size and columns (with a few of their values), and what it is mapped for."""
 
     name: str
     source: str
@@ -27,7 +29,7 @@ class DatasetPage:
 
 @dataclass(frozen=True, kw_only=True)
 class Fit:
-    """How a dataset fits a project. Texts may name rows and values: for this site's people only."""
+    """How a dataset fits a project. Texts may name lines and values: for this site's people only."""
 
     dataset: str
     project: str
@@ -39,12 +41,12 @@ class Fit:
 
 @dataclass(frozen=True, kw_only=True)
 class Mapped:
-    """The mapping that now holds, for every variable of the project."""
+    """The mapping that holds, for every variable of the project; version 0: columns are taken by their names."""
 
     dataset: str
     project: str
     version: int
-    mapping: Mapping[str, Any]
+    variables: Mapping[str, Mapping[str, Any]]
 
 
 class DatasetActions:
@@ -56,11 +58,11 @@ class DatasetActions:
         if not name or not name.isprintable() or "/" in name or name != name.strip():
             raise NotNow(f"'{name}' can't be a dataset's name. Use letters, digits and '-'.")
         self.site.home.load()
-        path = str(Path(source).expanduser().absolute())
         from starfish.controller.data import read_source
 
-        read_source(path)
-        self.site.home.datasets.add(name, path)
+        place = str(source) if "://" in str(source) else str(Path(source).expanduser().absolute())
+        read_source(place)
+        self.site.home.datasets.add(name, place)
         return self.show(name)
 
     def all(self) -> list[Dataset]:
@@ -84,5 +86,57 @@ class DatasetActions:
             added=dataset.added,
             rows=table.n,
             columns={column: list(dict.fromkeys(cells))[:5] for column, cells in table.columns.items()},
-            mappings={project: version.version for project, version in self.site.home.datasets.mappings(name).items()},
+            mappings=self.site.home.datasets.mapped_projects(name),
         )
+
+    def map(self, name: str, project: str | Path, change: MappingChange = NO_CHANGE) -> Mapped:
+        """Change how a dataset answers a project (a name, an id or a project file), as a new version. Raises DataError, FileError."""
+        from starfish.controller.data import read_mapping, read_source
+
+        dataset = self.get(name)
+        title, study = self._study(project)
+        held = self.site.home.datasets.mapping(name, title)
+        raw = change.applied(held.mapping if held else None)
+        mapping = read_mapping(raw, study, read_source(dataset.source))
+        if change.says_anything:
+            held = self.site.home.datasets.set_mapping(name, title, raw)
+        variables = {variable: entry.as_json() for variable, entry in mapping.variables.items()}
+        return Mapped(dataset=name, project=title, version=held.version if held else 0, variables=variables)
+
+    def check(self, name: str, project: str | Path) -> Fit:
+        """Whether a dataset fits a project's variables (a name, an id or a project file): all problems, then hints. Raises DataError."""
+        dataset = self.get(name)
+        title, study = self._study(project)
+        return self.fit(dataset, title, study)
+
+    def fit(self, dataset: Dataset, project: str, study: "Study") -> Fit:
+        """As `check`, of a project that is at hand. Raises DataError."""
+        from starfish.controller.data import check, read_mapping, read_source
+
+        table = read_source(dataset.source)
+        held = self.site.home.datasets.mapping(dataset.name, project)
+        findings = check(table, study, read_mapping(held.mapping if held else None, study, table))
+        return Fit(
+            dataset=dataset.name,
+            project=project,
+            rows=table.n,
+            mapping_version=held.version if held else 0,
+            problems=[finding for finding in findings if finding.severity == "problem"],
+            hints=[finding for finding in findings if finding.severity == "hint"],
+        )
+
+    def _study(self, project: str | Path) -> "tuple[str, Study]":
+        """A project's name and variables, from its file or from the Routing Server."""
+        from starfish.controller import project_file
+        from starfish.tasks.study import Study
+
+        if isinstance(project, Path) or project.endswith((".yaml", ".yml")) or Path(project).is_file():
+            read = project_file.read(project)
+            return read.name, Study.from_definition(read.definition)
+        found = self.site.projects.find(project)
+        if not found.definition:
+            raise NotNow(
+                f"The variables of '{found.name}' are not known here: its members alone see them. "
+                f"Join it first, or name its project file instead."
+            )
+        return found.name, Study.from_definition(found.definition)

@@ -46,19 +46,18 @@ class ProjectActions:
     def create(self, file: Path | str, *, dataset: str | None) -> Joined:
         """Check the file and the dataset, then create the project with this site as its coordinator, and bind the dataset.
 
-        `dataset=None`: coordinate without data. Raises ProjectFileError, DataProblem, NotNow for a taken name.
+        `dataset=None`: coordinate without data. Raises FileError, DataProblem, NotNow for a taken name.
         """
         from starfish.sdk import Invalid
 
         project = project_file.read(file)
-        fit = None
-        if dataset is not None:
-            fit = self.site.datasets.check(dataset, str(file))
-            if fit.problems:
-                raise DataProblem(
-                    f"The dataset '{dataset}' does not fit {file}, and nothing was created: {fit.problems[0].text} "
-                    f"'starfish dataset check {dataset} {file}' shows all {len(fit.problems)}; 'starfish dataset map' mends what a mapping can."
-                )
+        fit = self._fit(dataset, project.name, project.definition) if dataset is not None else None
+        if fit and fit.problems:
+            more = f"{len(fit.problems)} problems" if len(fit.problems) > 1 else "it"
+            raise DataProblem(
+                f"The dataset '{dataset}' does not fit, and nothing was created: {fit.problems[0].text} "
+                f"'starfish dataset check {dataset} {file}' shows {more}; 'starfish dataset map {dataset} {file}' mends what a mapping can."
+            )
         try:
             made = self.site.client.create_project(
                 project.name, project.description, self.site.site_id, project.tasks, dict(project.definition)
@@ -77,7 +76,7 @@ class ProjectActions:
             self.site.client.join(project.id, self.site.site_id)
         self.site.home.bind(project.id, project.name, dataset)
         project = self.site.client.project(project.id)
-        fit = self.site.datasets.check(dataset, project.name) if project.definition else None
+        fit = self._fit(dataset, project.name, project.definition) if project.definition else None
         return Joined(project=self._page(project, membership.role if membership else "participant"), fit=fit)
 
     def all(self) -> list[ProjectPage]:
@@ -117,6 +116,11 @@ class ProjectActions:
             raise UnknownName(
                 f"No project '{ref}' is known at {self.site.config.router}. 'starfish project list' shows this site's projects."
             ) from error
+
+    def _fit(self, dataset: str, name: str, definition: Mapping[str, Any]) -> "Fit":
+        from starfish.tasks.study import Study
+
+        return self.site.datasets.fit(self.site.datasets.get(dataset), name, Study.from_definition(definition))
 
     def _membership(self, project_id: int) -> "Membership | None":
         found = [m for m in self.site.client.memberships(self.site.site_id) if m.project.id == project_id]

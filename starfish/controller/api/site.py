@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 from starfish.controller.config import Home, SiteConfig
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from starfish.controller.api.projects import ProjectActions
     from starfish.controller.api.runs import RunActions
     from starfish.sdk import Client
+
+
+BASE = "/starfish/api/v1/"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,7 +144,7 @@ class Site:
         )
 
     def _begin(
-        self, *, router: str, name: str, auth: str, secret: str, insecure: bool, username: str | None = None
+        self, *, router: str, name: str, auth: Literal["token", "basic"], secret: str, insecure: bool, username: str | None = None
     ) -> tuple[SiteConfig, str]:
         """The home, made now or by an earlier attempt that had no answer; and the secret that it holds."""
         router = checked_router(router, insecure=insecure)
@@ -165,15 +168,20 @@ class Site:
 
 
 def checked_router(url: str, *, insecure: bool) -> str:
-    """The Routing Server's address without a slash at the end. Raises NotAllowed for plain http to another machine."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+    """The Routing Server's address, as it is kept. Raises NotAllowed for plain http to another machine."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        host = None
+    if not host or parts.scheme not in ("http", "https") or parts.query or parts.fragment or parts.username:
         raise NotAllowed(f"'{url}' is no address of a Routing Server. Write it like https://starfish.example.org.")
-    if parts.scheme == "http" and not insecure and not _loopback(parts.hostname):
+    if parts.scheme == "http" and not insecure and not _loopback(host):
         raise NotAllowed(
-            f"{url} is plain http: whoever is on the way reads and changes what is sent. Use https, or say --insecure if the network is safe."
+            f"{url} is plain http: whoever is on the way can read and change what is sent. "
+            "Use https, or add --insecure if you trust the whole network."
         )
-    return url.rstrip("/")
+    return url.rstrip("/").removesuffix(BASE.rstrip("/"))
 
 
 def _loopback(host: str) -> bool:
