@@ -40,10 +40,12 @@ class Compared:
     other: str | None = None
 
     def truth(self, rows: Rows) -> Truth:
-        column, known = rows.columns[self.variable], ~missing(rows, self.variable)
-        value: object = self.value
+        column = rows.columns[self.variable]
+        value: float | str | np.ndarray | None = self.value
+        known = ~missing(column)
         if self.other is not None:
-            value, known = rows.columns[self.other], known & ~missing(rows, self.other)
+            value = rows.columns[self.other]
+            known &= ~missing(value)
         holds = np.asarray(OPERATORS[self.operator](column, value), dtype=bool)
         return holds & known, ~holds & known
 
@@ -55,7 +57,7 @@ class Missing:
     variable: str
 
     def truth(self, rows: Rows) -> Truth:
-        holds = missing(rows, self.variable)
+        holds = missing(rows.columns[self.variable])
         return holds, ~holds
 
 
@@ -110,9 +112,8 @@ def parse_eligibility(text: str, study: Study) -> Eligibility:
     return Eligibility(text=text, variables=tuple(parser.read), condition=condition)
 
 
-def missing(rows: Rows, variable: str) -> np.ndarray:
-    """Where a variable is missing (bool, shape (n,)); see `Rows`."""
-    column = rows.columns[variable]
+def missing(column: np.ndarray) -> np.ndarray:
+    """Where a column of `Rows` has no value (bool, shape (n,))."""
     if column.dtype.kind == "f":
         return np.asarray(np.isnan(column))
     return np.asarray(column < 0 if column.dtype.kind == "i" else column == "", dtype=bool)
