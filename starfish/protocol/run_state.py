@@ -106,12 +106,14 @@ class IllegalMove(Exception):
 def own_move(event: Event, status: RunStatus) -> RunStatus:
     """Where one run goes by its own site's move; `status` itself when it is there already. Raises IllegalMove."""
     move = TABLE[event]
+    if status is move.target:
+        return status
     if move.scope is Scope.BATCH:
         raise IllegalMove(
             f'The run is "{status.word}"; only the coordinator moves it to "{move.target.word}", with the whole batch (update_all).',
             state=status,
         )
-    if status not in move.sources and status is not move.target:
+    if status not in move.sources:
         allowed = ", ".join(f'"{source.word}"' for source in sorted(move.sources))
         raise IllegalMove(f'The run is "{status.word}"; it goes to "{move.target.word}" from {allowed} only.', state=status)
     return move.target
@@ -122,6 +124,8 @@ def batch_moves(
 ) -> Mapping[int, RunStatus]:
     """The new status of each run that moves, by run id; empty when the move already holds. Raises IllegalMove."""
     move, own = TABLE[event], runs[coordinator]
+    if move.scope is Scope.SITE and own is move.target:
+        return {}
     if move.scope is Scope.SITE:
         raise IllegalMove(
             f'The run is "{own.word}"; each site moves its own run to "{move.target.word}", without update_all.',

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 from uuid import UUID
 
-from django.contrib.auth.models import AbstractBaseUser, User
+from django.contrib.auth.models import User
 from django.db.models import Model, Q, QuerySet
 
 from starfish.protocol.problems import Forbidden, NotFound
@@ -31,9 +31,8 @@ class Caller:
     by_token: bool = False
 
     @classmethod
-    def of_account(cls, user: AbstractBaseUser) -> "Caller":
+    def of_account(cls, user: User) -> "Caller":
         """An account that has proved its password."""
-        assert isinstance(user, User)
         return cls(
             user=user, administrator=user.is_superuser, site_ids=frozenset(Site.objects.filter(owner=user).values_list("pk", flat=True))
         )

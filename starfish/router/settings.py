@@ -127,9 +127,9 @@ SPECTACULAR_SETTINGS = {
     "VERSION": "1",
     "OAS_VERSION": "3.1.1",
     "ENUM_NAME_OVERRIDES": {
-        "SiteStatus": "starfish.router.models.Site.SiteStatus.labels",
-        "RunStatus": "starfish.router.models.run.WORDS",
-        "Role": "starfish.router.models.ProjectParticipant.Role.labels",
+        "SiteStatus": "starfish.router.wire.SITE_WORDS",
+        "RunStatus": "starfish.router.wire.RUN_WORDS",
+        "Role": "starfish.router.wire.ROLE_WORDS",
     },
     "SERVE_PERMISSIONS": ["starfish.router.api.permissions.Account"],
     "SERVE_INCLUDE_SCHEMA": False,

@@ -1,6 +1,6 @@
 """Every address of the router."""
 
-from django.urls import include, path
+from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView
 from rest_framework.routers import APIRootView, DefaultRouter
@@ -41,7 +41,7 @@ router.register("project-participants", ParticipantView)
 router.register("runs", RunView)
 router.register("runs-action", RunActionView, basename="runs-action")
 
-api = [
+api: list[URLPattern | URLResolver] = [
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
     path("enrol/", EnrolView.as_view({"post": "create"}), name="enrol"),
     path("runs", RunsWithoutSlash.as_view({"post": "create"})),

@@ -5,10 +5,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 
 from starfish.protocol.run_state import RunStatus
 from starfish.router.models import Artifact, Project, ProjectParticipant, Run, Site
+
+RUN_WORDS = [status.word for status in RunStatus]
+SITE_WORDS = Site.SiteStatus.labels
+ROLE_WORDS = ProjectParticipant.Role.labels
 
 JSON = dict[str, Any]
 Files = Mapping[tuple[str, int], Sequence[str]]
@@ -65,7 +69,7 @@ def participant(it: ProjectParticipant) -> JSON:
     }
 
 
-def runs(chosen: QuerySet[Run]) -> list[JSON]:
+def runs(chosen: Iterable[Run]) -> list[JSON]:
     """In their order, in two queries whatever their number."""
     found = list(chosen)
     files = _files(found)
@@ -89,7 +93,7 @@ def merged_run(parts: Sequence[JSON]) -> JSON:
     """One batch's runs as one row: the lowest status, the oldest and the newest time; the rest as its first run has it."""
     return {
         **parts[0],
-        "status": min((RunStatus.from_word(part["status"]) for part in parts)).word,
+        "status": min(RunStatus.from_word(part["status"]) for part in parts).word,
         "created_at": min(part["created_at"] for part in parts),
         "updated_at": max(part["updated_at"] for part in parts),
     }

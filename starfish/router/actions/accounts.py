@@ -17,7 +17,7 @@ def save_account(caller: Caller, user: User, values: dict[str, Any]) -> User:
         setattr(user, name, value)
     if password is not None:
         user.set_password(password)
-    elif user.pk is None:
+    elif user._state.adding:
         user.set_unusable_password()
     with transaction.atomic():
         _save(user, {"username": ["A user with that username already exists."]})

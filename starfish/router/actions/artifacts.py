@@ -69,7 +69,7 @@ def save(file: Incoming) -> Saved:
 
 
 def keep(it: Locked, file: Saved, task_seq: int, round_seq: int) -> None:
-    """The row; what it replaces is deleted once that is certain. The same bytes again change nothing, at any time. Raises Conflict."""
+    """The row; what it replaces goes once that is certain. The same bytes again change nothing. Raises Invalid, Conflict."""
     known = Artifact.objects.filter(run=it.run, kind=file.kind, task_seq=task_seq, round_seq=round_seq, name=file.name).first()
     stored = file.stored
     if known and known.sha256 == stored.sha256:
@@ -78,19 +78,9 @@ def keep(it: Locked, file: Saved, task_seq: int, round_seq: int) -> None:
     _refuse_late(it, file.kind, task_seq, round_seq)
     if known:
         transaction.on_commit(partial(storage.delete, [known.key]))
-    Artifact.objects.update_or_create(
-        pk=known.pk if known else None,
-        defaults={
-            "run": it.run,
-            "kind": file.kind,
-            "task_seq": task_seq,
-            "round_seq": round_seq,
-            "name": file.name,
-            "size": stored.size,
-            "sha256": stored.sha256,
-            "key": stored.key,
-        },
-    )
+    row = known or Artifact(run=it.run, kind=file.kind, task_seq=task_seq, round_seq=round_seq, name=file.name)
+    row.size, row.sha256, row.key = stored.size, stored.sha256, stored.key
+    row.save()
 
 
 def refer(it: Locked, kind: Kind, name: str, sha256: str) -> None:
@@ -102,6 +92,8 @@ def refer(it: Locked, kind: Kind, name: str, sha256: str) -> None:
 
 def _refuse_late(it: Locked, kind: Kind, task_seq: int, round_seq: int) -> None:
     task, turn = it.run.position
+    if task_seq > max(1, len(it.batch.tasks)):
+        raise Invalid(f"The batch has no task {task_seq}")
     if (task_seq, round_seq) != (task, turn):
         raise it.conflict(f'The run is "{it.run.state.word}" in task {task}, round {turn}; files of another round are not taken.')
     if it.run.state is RunStatus.SUCCESS:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.contrib.auth.models import User
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
@@ -42,4 +43,7 @@ class TokenAuthentication(_HeaderAuthentication):
 
 def caller_of(request: Request) -> Caller:
     """After authentication. A browser's session is an account."""
-    return request.auth if isinstance(request.auth, Caller) else Caller.of_account(request.user)
+    if isinstance(request.auth, Caller):
+        return request.auth
+    assert isinstance(request.user, User)  # the permissions let nobody else through
+    return Caller.of_account(request.user)

@@ -14,6 +14,7 @@ class JSONByDefault(DefaultContentNegotiation):
     def select_renderer(self, request: Request, renderers: Iterable[Any], format_suffix: str | None = None) -> tuple[Any, str]:
         available = list(renderers)
         try:
-            return super().select_renderer(request, available, format_suffix)
+            chosen: tuple[Any, str] = super().select_renderer(request, available, format_suffix)
+            return chosen
         except NotAcceptable:
             return available[0], available[0].media_type

@@ -1,5 +1,6 @@
 """`{"count", "next", "previous", "results"}`, 20 a page."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.db.models import QuerySet
@@ -14,6 +15,6 @@ class Pages(PageNumberPagination):
 
     page_size = 20
 
-    def paginate_queryset(self, queryset: QuerySet[Any], request: Request, view: Any = None) -> list[Any] | None:
+    def paginate_queryset(self, queryset: QuerySet[Any] | Sequence[Any], request: Request, view: Any = None) -> list[Any] | None:
         whole_number(request.query_params, "page")
         return super().paginate_queryset(queryset, request, view)

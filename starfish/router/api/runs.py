@@ -73,8 +73,8 @@ class RunView(View):
         parameters=[query("project", required=True), query("batch", required=True), query("site"), query("site_uid")],
         responses={200: DetailAnswer, **REFUSALS},
     )
-    @action(detail=False, pagination_class=None)
-    def detail(self, request: Request) -> Response:
+    @action(detail=False, pagination_class=None, url_path="detail", url_name="detail-of-batch")
+    def batch_detail(self, request: Request) -> Response:
         asked = request.query_params
         project = access.project_by_id(queries.query_id(asked, "project"))
         number = queries.whole_number(asked, "batch")

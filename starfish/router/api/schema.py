@@ -15,7 +15,7 @@ _REFUSED = OpenApiResponse(
     OpenApiTypes.ANY,
     description="A sentence as a JSON string, an object of field errors, or, where Accept names it, an application/problem+json document.",
 )
-REFUSALS: dict[Any, Any] = {status: _REFUSED for status in (400, 401, 403, 404, 409, 413, 415, 422, 503)}
+REFUSALS: dict[Any, Any] = dict.fromkeys((400, 401, 403, 404, 409, 413, 415, 422, 503), _REFUSED)
 
 ProjectLookup = PolymorphicProxySerializer(
     component_name="ProjectLookup", serializers=[ProjectAnswer, ParticipantAnswer(many=True)], resource_type_field_name=None, many=False

@@ -6,18 +6,17 @@ from django.contrib.auth.models import Group, User
 from rest_framework import serializers
 
 from starfish.router.api.queries import LARGEST_ID, LARGEST_NUMBER
-from starfish.router.models import Artifact, ProjectParticipant, Site
-from starfish.router.models.run import WORDS
+from starfish.router.wire import ROLE_WORDS, RUN_WORDS, SITE_WORDS
 
 TEXT = 10_000
 
 
 def _id(**options: Any) -> serializers.IntegerField:
-    return serializers.IntegerField(min_value=0, max_value=LARGEST_ID, **options)
+    return serializers.IntegerField(min_value=1, max_value=LARGEST_ID, **options)
 
 
 def _number(**options: Any) -> serializers.IntegerField:
-    return serializers.IntegerField(min_value=0, max_value=LARGEST_NUMBER, **options)
+    return serializers.IntegerField(min_value=1, max_value=LARGEST_NUMBER, **options)
 
 
 class StrictText(serializers.CharField):
@@ -44,7 +43,7 @@ class ProjectRequest(serializers.Serializer[Any]):
     name = StrictText(max_length=200)
     description = StrictText(max_length=TEXT, allow_blank=True, default="")
     site = _id()
-    tasks = serializers.JSONField(default=list)
+    tasks = serializers.JSONField(default=list)  # type: ignore[arg-type]
     definition = serializers.DictField(default=dict)
 
 
@@ -68,7 +67,7 @@ class StatusRequest(serializers.Serializer[Any]):
 class ActionRequest(serializers.Serializer[Any]):
     run = _id()
     action = serializers.ChoiceField(choices=["stop", "restart"])
-    role = StrictText(max_length=20, required=False)
+    role = serializers.ChoiceField(choices=ROLE_WORDS, required=False)
     project = _id(required=False)
     batch = _number(required=False)
 
@@ -94,7 +93,7 @@ class SiteAnswer(serializers.Serializer[Any]):
     name = serializers.CharField()
     description = serializers.CharField()
     uid = serializers.UUIDField()
-    status = serializers.ChoiceField(choices=Site.SiteStatus.labels)
+    status = serializers.ChoiceField(choices=SITE_WORDS)
     created_at = serializers.DateTimeField()
     updated_at = serializers.DateTimeField()
 
@@ -130,7 +129,7 @@ class ParticipantAnswer(serializers.Serializer[Any]):
     id = serializers.IntegerField()
     site = SiteAnswer()
     project = ProjectAnswer()
-    role = serializers.ChoiceField(choices=ProjectParticipant.Role.labels)
+    role = serializers.ChoiceField(choices=ROLE_WORDS)
     notes = serializers.CharField()
     created_at = serializers.DateTimeField()
     updated_at = serializers.DateTimeField()
@@ -141,10 +140,10 @@ class RunAnswer(serializers.Serializer[Any]):
     project = serializers.IntegerField()
     batch = serializers.IntegerField()
     participant = serializers.IntegerField(allow_null=True)
-    role = serializers.ChoiceField(choices=ProjectParticipant.Role.labels)
+    role = serializers.ChoiceField(choices=ROLE_WORDS)
     site_uid = serializers.UUIDField()
     cur_seq = serializers.IntegerField()
-    status = serializers.ChoiceField(choices=WORDS)
+    status = serializers.ChoiceField(choices=RUN_WORDS)
     logs = serializers.ListField(child=serializers.CharField())
     artifacts = serializers.ListField(child=serializers.CharField())
     middle_artifacts = serializers.ListField(child=serializers.CharField())
@@ -179,6 +178,3 @@ class GroupSerializer(serializers.ModelSerializer[Group]):
     class Meta:
         model = Group
         fields = ["id", "name"]
-
-
-KINDS = [kind.value for kind in Artifact.Kind]

@@ -18,8 +18,6 @@ from starfish.router.plain import refusal
 @csrf_exempt
 async def step(request: HttpRequest, pk: str) -> HttpResponse:
     """Authentication by header alone, so no cookie can be ridden; one hop to a thread for all that the database does."""
-    if request.method != "POST":
-        return HttpResponseNotAllowed(["POST"])
     return await sync_to_async(_answer)(request, pk)
 
 
@@ -27,6 +25,8 @@ def _answer(request: HttpRequest, pk: str) -> HttpResponse:
     caller = None
     try:
         caller = caller_from(request.headers.get("Authorization"))
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
         run_id = _run_id(pk)
         taken, raw = read_step(request.body)
         ticket = idempotency.ticket(caller.key, request.headers.get("Idempotency-Key"), request.method, request.path, raw)

@@ -10,7 +10,6 @@ from starfish.router.models.batch import Batch
 from starfish.router.models.project import ProjectParticipant
 from starfish.router.models.site import Site
 
-WORDS = [status.word for status in RunStatus]
 STATUSES = [(int(status), status.word) for status in RunStatus]
 
 
