@@ -206,9 +206,10 @@ def test_an_upload_that_makes_no_sense(router: Router, project: Project, wrong: 
     assert project.runs()[0]["logs"] == []
 
 
-def test_an_upload_for_a_task_that_there_is_not(router: Router, project: Project) -> None:
+@pytest.mark.parametrize("place", [(2, 1), (0, 1), (-1, 1), (1, 0), (1, 2), (1, 10**12)])
+def test_an_upload_for_a_round_that_the_run_is_not_in(router: Router, project: Project, place: tuple[int, int]) -> None:
     coordinator, *_ = project.open()
-    assert 400 <= router.upload(coordinator, 2, 1, [file("logs")]).status < 500
+    assert router.upload(coordinator, *place, [file("logs")]).status in (400, 409)
     assert project.runs()[0]["logs"] == []
 
 

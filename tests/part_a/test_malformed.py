@@ -41,7 +41,7 @@ BODIES = (
     b'{"name": "\\ud800", "description": "\\ud800", "uid": "%s", "notes": "\\ud800"}' % str(uuid.uuid4()).encode(),
     b'{"uid": {}, "name": [], "status": {}, "project": {}, "site": [], "run": {}, "role": {}, "action": [], "batch": {}, "tasks": {}}',
     b'{"status": 1e400, "project": 1e400, "site": 1e400, "run": 1e400, "batch": 1e400}',
-    b'{"project": 99999999999999999999999, "site": 99999999999999999999999, "run": 99999999999999999999999, "status": 3, "role": "PA"}',
+    b'{"project": 99999999999999999999999, "site": 99999999999999999999999, "run": 99999999999999999999999, "status": 99, "role": "PA"}',
 )
 TYPES = (
     "application/json",
@@ -123,12 +123,17 @@ def test_a_body_that_is_none(router: Router, project: Project, path: str) -> Non
 def test_every_method_of_every_route_without_an_account(nobody: Router, project: Project, path: str) -> None:
     project.open()
     for method in METHODS:
-        for account in (None, (ADMIN[0], "wrong"), ("nobody", ""), ("", ""), ("\x00", "\x00"), ("ü", "ü")):
-            if account and method not in ("GET", "POST"):
-                continue
-            answer = Router(url=nobody.url, account=account).request(method, path, {} if method in ("POST", "PUT", "PATCH") else None)
-            assert answer.status in (401, 403, 429), (method, path, account, answer.status)
-            assert str(project.sites[0]["uid"]).encode() not in answer.body
+        answer = nobody.request(method, path, {} if method in ("POST", "PUT", "PATCH") else None)
+        assert answer.status in (401, 403) or (path.endswith("step/") and method != "POST" and answer.status == 405), (method, answer)
+        assert str(project.sites[0]["uid"]).encode() not in answer.body
+
+
+@pytest.mark.parametrize(
+    "account", [(ADMIN[0], "wrong"), (ADMIN[0], ""), ("nobody", ""), ("", ""), ("\x00", "\x00"), ("ü", "ü"), ("x" * 1000, "y")]
+)
+def test_wrong_credentials(nobody: Router, account: tuple[str, str]) -> None:
+    for path in ("sites/", "runs/active/"):
+        assert Router(url=nobody.url, account=account).get(path).status in (401, 403)
 
 
 @pytest.mark.parametrize(

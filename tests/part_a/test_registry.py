@@ -11,6 +11,8 @@ from tests.part_a.wire import Router
 from tests.part_a.world import Project, made, new_site
 from tests.support.servers import ADMIN, Server
 
+UNKNOWN = 999_999_999
+
 
 def test_a_taken_name_or_uid_is_a_field_error(router: Router) -> None:
     site = new_site(router)
@@ -123,6 +125,7 @@ def test_nobody_joins_by_creating(router: Router, project: Project) -> None:
     "wrong",
     [
         {"site": 0},
+        {"site": UNKNOWN},
         {"site": "x"},
         {"site": None},
         {"name": ""},
@@ -139,7 +142,7 @@ def test_nobody_joins_by_creating(router: Router, project: Project) -> None:
 )
 def test_a_project_that_makes_no_sense_is_refused(router: Router, wrong: dict[str, object]) -> None:
     body = {"name": f"p {uuid.uuid4()}", "description": "", "site": new_site(router)["id"], "tasks": [], **wrong}
-    assert router.post("projects/", body).status == 400
+    assert router.post("projects/", body).status == (404 if UNKNOWN in wrong.values() else 400)
     assert router.get("projects/lookup/", name=body["name"]).status in (400, 404)
 
 
@@ -153,10 +156,12 @@ def test_project_lookup(router: Router, project: Project) -> None:
     assert router.get("project-participants/lookup/", project="x").status == 400
 
 
-@pytest.mark.parametrize("wrong", [{"role": "CO"}, {"role": "XX"}, {"role": None}, {"site": 0}, {"project": 0}, {"site": "x"}])
+@pytest.mark.parametrize(
+    "wrong", [{"role": "CO"}, {"role": "XX"}, {"role": None}, {"site": UNKNOWN}, {"project": UNKNOWN}, {"site": "x"}, {"project": 0}]
+)
 def test_a_membership_that_makes_no_sense_is_refused(router: Router, project: Project, wrong: dict[str, object]) -> None:
     body = {"site": new_site(router)["id"], "project": project.id, "role": "PA", "notes": "", **wrong}
-    assert router.post("project-participants/", body).status == 400
+    assert router.post("project-participants/", body).status == (404 if UNKNOWN in wrong.values() else 400)
     assert len(router.get("project-participants/lookup/", project=project.id).json()) == 3
 
 

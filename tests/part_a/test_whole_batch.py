@@ -10,7 +10,7 @@ import pytest
 from tests.part_a.controller import Controller
 from tests.part_a.wire import Router
 from tests.part_a.world import THREE_ROUNDS, Project, accepted
-from tests.support.servers import ADMIN, Kind, Server
+from tests.support.servers import ADMIN, Databases, Server, serving
 
 NUMBERS = ([3.0, 5.0, 7.0], [11.0], [-2.0, 8.0, 16.0, 0.0])
 MEAN = 6.0
@@ -64,9 +64,15 @@ def final_model(project: Project, task_seq: int, round_seq: int) -> list[float]:
     return [controller._last_model({"id": run, **end}) for controller, run in zip(reader, project.run_ids(), strict=True)]
 
 
-@pytest.mark.parametrize("kind", ["runserver", "serve"])
-def test_three_rounds(kind: Kind, serve: Callable[..., Server]) -> None:
-    project = Project.create(Router(url=serve(kind).url, account=ADMIN), tasks=THREE_ROUNDS)
+@pytest.fixture(scope="module", params=["runserver", "serve"])
+def server(request: pytest.FixtureRequest, databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One of each kind, for these tests alone."""
+    with serving(request.param, tmp_path_factory.mktemp(request.param), databases) as started:
+        yield started
+
+
+def test_three_rounds(server: Server) -> None:
+    project = Project.create(Router(url=server.url, account=ADMIN), tasks=THREE_ROUNDS)
     runs = project.open()
     with controllers(project) as sites:
         give_datasets(runs, sites)
@@ -78,9 +84,8 @@ def test_three_rounds(kind: Kind, serve: Callable[..., Server]) -> None:
         assert len(run["middle_artifacts"]) == len(run["logs"]) == 3
 
 
-@pytest.mark.parametrize("kind", ["runserver", "serve"])
-def test_two_tasks(kind: Kind, serve: Callable[..., Server]) -> None:
-    project = Project.create(Router(url=serve(kind).url, account=ADMIN), tasks=TWO_TASKS)
+def test_two_tasks(server: Server) -> None:
+    project = Project.create(Router(url=server.url, account=ADMIN), tasks=TWO_TASKS)
     runs = project.open()
     with controllers(project) as sites:
         give_datasets(runs, sites)
@@ -89,26 +94,22 @@ def test_two_tasks(kind: Kind, serve: Callable[..., Server]) -> None:
     assert {run["cur_seq"] for run in ended} == {2}
 
 
-def test_a_failure_ends_the_batch_and_a_restart_mends_it(router: Router) -> None:
+def test_a_failure_ends_the_batch_and_a_restart_mends_it(server: Server) -> None:
+    router = Router(url=server.url, account=ADMIN)
     project = Project.create(router)
     runs = project.open()
     with controllers(project, fail_in_round=2) as sites:
         give_datasets(runs, sites)
         failed = wait_for(project, all_are("Failed"))
-        assert "/1/2/" in failed[-1]["logs"][-1], "what the failed site had to say is kept"
-        sites[-1].fail_in_round = None
-        accepted(
-            router.put(
-                "runs-action/update/", {"run": runs[0], "role": "coordinator", "action": "restart", "project": project.id, "batch": 1}
-            )
-        )
+    assert "/1/2/" in failed[-1]["logs"][-1], "what the failed site had to say is kept"
+    restart = {"run": runs[0], "role": "coordinator", "action": "restart", "project": project.id, "batch": 1}
+    accepted(router.put("runs-action/update/", restart))
+    with controllers(project):
         wait_for(project, all_are("Success"))
     assert final_model(project, 1, 3) == [MEAN * (1 - 2**-3)] * 3
 
 
-@pytest.mark.parametrize("kind", ["runserver", "serve"])
-def test_kill_9_of_the_router_in_the_middle_of_a_round(kind: Kind, serve: Callable[..., Server]) -> None:
-    server = serve(kind)
+def test_kill_9_of_the_router_in_the_middle_of_a_round(server: Server) -> None:
     project = Project.create(Router(url=server.url, account=ADMIN))
     runs = project.open()
     with controllers(project) as sites:
