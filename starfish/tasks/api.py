@@ -42,7 +42,9 @@ class TaskConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    total_round: int = Field(default=25, ge=1, le=1000, description="The most rounds that the task may take; it ends earlier on convergence.")
+    total_round: int = Field(
+        default=25, ge=1, le=1000, description="The most rounds that the task may take; it ends earlier on convergence."
+    )
     current_round: int = Field(default=1, ge=1, description="Where to begin; kept for old controllers.", exclude=True)
     seed: int = Field(default=0, ge=0, description="From which all randomness of the task is derived.")
     alpha: float = Field(default=0.05, gt=0, lt=1, description="Intervals cover 1 - alpha.")
@@ -86,6 +88,8 @@ class Task(ABC):
     Config: ClassVar[type[TaskConfig]]
     leaves: ClassVar[Sequence[str]]
     """What leaves the site, one line for each kind of round."""
+    complete_cases: ClassVar[bool] = True
+    """Whether rows with a missing value in `variables` are left out before the task sees them."""
 
     def __init__(self, config: TaskConfig, study: Study) -> None:
         self.config = config

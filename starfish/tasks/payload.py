@@ -32,7 +32,7 @@ class Payload:
 
     def to_bytes(self) -> bytes:
         meta = json.dumps(self.meta, sort_keys=True, separators=(",", ":"), allow_nan=False)
-        arrays = {name: np.ascontiguousarray(self.arrays[name]) for name in sorted(self.arrays)}
+        arrays = {name: np.array(self.arrays[name], order="C") for name in sorted(self.arrays)}
         return MAGIC + safetensors.numpy.save(arrays, metadata={"meta": meta})
 
     @staticmethod

@@ -1,0 +1,5 @@
+"""Linear regression, exact in two rounds."""
+
+from starfish.tasks.library.linear.model import LinearRegression
+
+__all__ = ["LinearRegression"]

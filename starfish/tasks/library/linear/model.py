@@ -1,0 +1,121 @@
+"""The normal linear model: solved from pooled cross-products, then residuals taken at the solution, never y'y - b'X'y."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from scipy import special
+
+from starfish.tasks.errors import NoEstimate
+from starfish.tasks.likelihood import LikelihoodTask, Pointwise, State
+from starfish.tasks.likelihood.linalg import dependent_columns, solve
+from starfish.tasks.payload import number
+from starfish.tasks.summation import PooledMoments
+
+Array = np.ndarray
+PERFECT = 1e-24
+"""A residual sum of squares below this part of the total one is rounding."""
+
+
+class LinearRegression(LikelihoodTask):
+    """y = X b + e by least squares; sums are those of -RSS/2, the variance follows from them."""
+
+    name = "LinearRegression"
+    title = "Linear regression"
+    outcomes = ("number", "integer")
+    cross_products = True
+    leaves: ClassVar[Sequence[str]] = (
+        "Round 1: the number of rows, means and cross-products of the design's columns and the outcome, rows by level.",
+        "Round 2: the residual sum of squares at the solution, the score (one number a parameter) and the information (one a pair).",
+        "With robust standard errors, one more round: the sum of squared scores, by row or by cluster.",
+    )
+
+    def pointwise(self, eta: Array, y: Array) -> Pointwise:
+        residual = y - eta
+        return Pointwise(ll=-0.5 * residual * residual, slope=residual, curvature=np.ones_like(residual))
+
+    def begin(self, state: State, pooled: PooledMoments, means: Array, weights: Array, within: Array) -> None:
+        layout = self.layout(state)
+        state.meta["total_squares"] = float(pooled.cross[-1, -1] if layout.intercept else _raw(pooled)[-1, -1])
+        if self.n(state) <= layout.pooled:
+            raise NoEstimate(
+                f"{int(self.n(state))} rows can't determine {layout.pooled} parameters and a variance. Take terms out of the formula.",
+                code="too-few-rows",
+            )
+        if state.meta["total_squares"] <= PERFECT * self.n(state) * float(pooled.mean[-1]) ** 2:
+            name = self.question.formula.response
+            raise NoEstimate(f"{name} has the same value in every row, so there is nothing to explain.", code="constant", variable=name)
+        cross = within if layout.sites > 1 else pooled.cross if layout.intercept else _raw(pooled)
+        slopes = self._slopes(state, cross)
+        theta = np.zeros(layout.pooled)
+        theta[layout.pooled - layout.slopes :] = slopes
+        if layout.sites > 1:
+            z = (means[:, :-1] - state.arrays["mean"]) / state.arrays["sd"]
+            theta[: layout.sites] = means[:, -1] - z @ slopes
+        elif layout.intercept:
+            theta[0] = pooled.mean[-1]
+        state.arrays["theta"] = theta
+
+    def _slopes(self, state: State, cross: Array) -> Array:
+        sd = state.arrays["sd"]
+        squares = cross[:-1, :-1] / np.outer(sd, sd)
+        dropped = dependent_columns(squares)
+        names = [column.name for column in self.question.formula.columns[self.first_slope :]]
+        if dropped:
+            listed = ", ".join(names[j] for j in dropped)
+            raise NoEstimate(
+                f"{listed}: can't be told apart from the terms before in the pooled rows (collinear). Take it out of the formula.",
+                code="collinear",
+                variable=names[dropped[0]],
+            )
+        return solve(squares, cross[:-1, -1] / sd) if len(sd) else np.zeros(0)
+
+    def residual_df(self, state: State) -> float:
+        return self.n(state) - self.layout(state).pooled
+
+    def dispersion(self, state: State, ll: float) -> float:
+        """The residual variance. Raises NoEstimate where the fit is perfect."""
+        residual = -2.0 * ll
+        if residual <= PERFECT * state.meta["total_squares"]:
+            name = self.question.formula.response
+            raise NoEstimate(
+                f"{name} is an exact combination of the terms, so there is no residual variance and no standard error. "
+                "Look for a term that is the outcome in other units.",
+                code="perfect-fit",
+                variable=name,
+            )
+        return residual / self.residual_df(state)
+
+    def log_likelihood(self, state: State) -> float:
+        """At the maximum-likelihood variance RSS/n, as R's logLik.lm."""
+        n, residual = self.n(state), -2.0 * state.meta["base_ll"]
+        precision = state.meta["log_weight"] if self.config.weights in ("precision", "sampling") else 0.0
+        return float(-0.5 * n * (np.log(2.0 * np.pi * residual / n) + 1.0) + 0.5 * precision)
+
+    def parameters(self, state: State) -> int:
+        """The residual variance counts, as in R."""
+        return self.layout(state).pooled + 1
+
+    def fit(self, state: State) -> Mapping[str, Any]:
+        residual, total = -2.0 * state.meta["base_ll"], state.meta["total_squares"]
+        n, df, p = self.n(state), self.residual_df(state), self.layout(state).pooled
+        corrected = int(self.question.formula.intercept)
+        variance = residual / df
+        added = {
+            "sigma": number(float(np.sqrt(variance))),
+            "df_residual": int(df),
+            "residual_sum_of_squares": number(residual),
+            "total_sum_of_squares": number(total),
+            "r_squared": number(1.0 - residual / total),
+            "adjusted_r_squared": number(1.0 - variance / (total / (n - corrected))),
+        }
+        if p > corrected:
+            statistic = (total - residual) / (p - corrected) / variance
+            p_value = number(float(special.fdtrc(p - corrected, df, statistic)))
+            added["f_test"] = {"statistic": number(statistic), "df": [p - corrected, int(df)], "p_value": p_value}
+        return added
+
+
+def _raw(pooled: PooledMoments) -> Array:
+    """Cross-products about zero."""
+    return np.asarray(pooled.cross + pooled.weight * np.outer(pooled.mean, pooled.mean))

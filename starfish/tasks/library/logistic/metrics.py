@@ -1,0 +1,161 @@
+"""Logistic regression with metrics of prediction, on the rows that it was fitted to or on rows held out."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from pydantic import Field
+from scipy import special
+
+from starfish.tasks.api import Rows, TaskConfig
+from starfish.tasks.library.logistic.model import LogisticRegressionStats
+from starfish.tasks.likelihood import LikelihoodConfig, LikelihoodTask, State
+from starfish.tasks.likelihood.linalg import solve
+from starfish.tasks.likelihood.newton import CONVERGED, own_theta
+from starfish.tasks.likelihood.scaling import standardised
+from starfish.tasks.likelihood.stages import Stage, Updates
+from starfish.tasks.payload import number
+from starfish.tasks.summation import CompensatedSum
+from starfish.tasks.updates import Expected, Shape
+
+Array = np.ndarray
+BINS = 1000
+CALIBRATION_ROUNDS = 12
+
+
+class MetricsConfig(LikelihoodConfig):
+    """Adds a part of the rows to hold out."""
+
+    test_fraction: float = Field(
+        default=0.0, ge=0.0, le=0.9, description="Part of each site's rows held out from the fit, by outcome; 0: metrics are apparent."
+    )
+
+
+class LogisticRegression(LogisticRegressionStats):
+    """The exact fit, then AUC from binned scores, Brier score and calibration as exact sums."""
+
+    name = "LogisticRegression"
+    title = "Logistic regression with metrics"
+    Config: ClassVar[type[TaskConfig]] = MetricsConfig
+    config: MetricsConfig
+    leaves: ClassVar[Sequence[str]] = (
+        *LogisticRegressionStats.leaves,
+        f"For the metrics, one round or more: events and non-events in {BINS} bins of predicted probability, the sum of squared errors, "
+        "the log-likelihood, and score and information of the calibration line.",
+    )
+
+    def after(self) -> Sequence[Stage]:
+        return (Metrics(),)
+
+    def training(self, rows: Rows, site: str) -> Rows:
+        return rows.take(~self.held_out(rows, site)) if self.config.test_fraction else rows
+
+    def evaluation(self, rows: Rows, site: str) -> Rows:
+        """The rows that the metrics speak of."""
+        return rows.take(self.held_out(rows, site)) if self.config.test_fraction else rows
+
+    def held_out(self, rows: Rows, site: str) -> Array:
+        """Which rows (bool, (n,)) are held out: of each outcome those that come first by a hash keyed with the seed and the site."""
+        y = self.question.formula.response_values(rows)
+        key = hashlib.sha256(f"{self.config.seed} {site}".encode()).digest()
+        rank = np.array(
+            [int.from_bytes(hashlib.blake2b(str(i).encode(), key=key, digest_size=8).digest()) for i in range(rows.n)], dtype=np.uint64
+        )
+        held = np.zeros(rows.n, dtype=bool)
+        for value in (0.0, 1.0):
+            of_outcome = np.flatnonzero(y == value)
+            chosen = of_outcome[np.argsort(rank[of_outcome], kind="stable")]
+            held[chosen[: int(len(chosen) * self.config.test_fraction + 0.5)]] = True
+        return held
+
+    def tables(self, state: State) -> Mapping[str, Any]:
+        if "bins" not in state.arrays:
+            return {}
+        without, events = state.arrays["bins"]
+        n = float(without.sum() + events.sum())
+        label = "held-out" if self.config.test_fraction else "apparent"
+        auc, bound = _auc(without, events)
+        intercept, slope = state.arrays["calibration"] if state.meta.get("calibrated") else (np.nan, np.nan)
+        return {
+            "metrics": {
+                "label": label,
+                "n_train": int(state.meta["n"]),
+                "n_test": int(state.meta["evaluated"]) if self.config.test_fraction else 0,
+                "num_examples": int(state.meta["n"]),
+                "auc": number(auc),
+                "auc_bound": number(bound),
+                "brier": number(state.meta["squared_error"] / n) if n else None,
+                "log_loss": number(-state.meta["prediction_ll"] / n) if n else None,
+                "calibration_intercept": number(intercept),
+                "calibration_slope": number(slope),
+            }
+        }
+
+
+class Metrics(Stage):
+    """Binned scores, squared error, and the calibration line's sums until that has converged."""
+
+    name = "metrics"
+
+    def local(self, task: LikelihoodTask, rows: Rows, state: State, site: str) -> Mapping[str, Array]:
+        assert isinstance(task, LogisticRegression)
+        rows = task.evaluation(rows, site)
+        local = task.question.local(rows, state.moments)
+        layout = task.layout(state)
+        eta = standardised(local.x, layout, state) @ own_theta(layout, state, site) + local.offset
+        p, w = special.expit(eta), local.weights
+        places = np.minimum((p * BINS).astype(np.int64), BINS - 1)
+        bins = np.array([np.bincount(places, weights=w * (local.y == value), minlength=BINS) for value in (0, 1)])
+        line = np.column_stack([np.ones(rows.n), eta])
+        point = task.pointwise(line @ self._calibration(state), local.y)
+        return {
+            "bins": bins,
+            "rows": np.array(float(rows.n)),
+            "squared_error": np.array(float(w @ (local.y - p) ** 2)),
+            "prediction_ll": np.array(float(w @ task.pointwise(eta, local.y).ll)),
+            "score": line.T @ (w * point.slope),
+            "information": line.T @ (line * (w * point.curvature)[:, None]),
+        }
+
+    def shapes(self, task: LikelihoodTask, state: State) -> Mapping[str, Shape]:
+        scalars: dict[str, Shape] = {"rows": (), "squared_error": (), "prediction_ll": ()}
+        return scalars | {"bins": (2, BINS), "score": (2,), "information": (2, 2)}
+
+    def expected(self, task: LikelihoodTask, state: State) -> Expected:
+        counts = ("bins", "rows", "squared_error")
+        return Expected(stage=self.name, shapes=self.shapes(task, state), information=("information",), counts=counts)
+
+    def pool(self, task: LikelihoodTask, updates: Updates, state: State) -> bool:
+        sums = {name: CompensatedSum() for name in self.shapes(task, state)}
+        for _, update in self.checked(task, updates, state):
+            for name, total in sums.items():
+                total.add(update.arrays[name])
+        state.arrays["bins"] = sums["bins"].total
+        state.meta |= {name: float(sums[name].total) for name in ("squared_error", "prediction_ll")}
+        state.meta["evaluated"] = float(sums["rows"].total)
+        return self._calibrate(state, sums["score"].total, sums["information"].total)
+
+    def _calibration(self, state: State) -> Array:
+        return state.arrays.get("calibration", np.array([0.0, 1.0]))
+
+    def _calibrate(self, state: State, score: Array, information: Array) -> bool:
+        """One Newton step of the calibration line; True when it has converged, or has no answer."""
+        state.meta["calibration_rounds"] = state.meta.get("calibration_rounds", 0) + 1
+        line = self._calibration(state)
+        if np.linalg.eigvalsh(information)[0] <= 1e-12 * information.trace() or state.meta["calibration_rounds"] > CALIBRATION_ROUNDS:
+            return True
+        step = solve(information, score)
+        state.meta["calibrated"] = bool(score @ step <= CONVERGED)
+        state.arrays["calibration"] = line if state.meta["calibrated"] else line + step
+        return bool(state.meta["calibrated"])
+
+
+def _auc(without: Array, events: Array) -> tuple[float, float]:
+    """P(score of an event > score of a non-event), ties in a bin as half; the true value differs by at most the second number."""
+    pairs = without.sum() * events.sum()
+    if not pairs:
+        return float("nan"), float("nan")
+    below = np.concatenate([[0.0], np.cumsum(without)[:-1]])
+    tied = 0.5 * float(events @ without)
+    return (float(events @ below) + tied) / pairs, tied / pairs

@@ -1,0 +1,65 @@
+"""The middle of the sandwich, at the pooled estimate and with pooled leverages: robust standard errors, exactly.
+
+Sources: White (1980); MacKinnon and White (1985) for HC1 to HC3; Liang and Zeger (1986) for clusters.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from starfish.tasks.likelihood.linalg import inverse
+from starfish.tasks.likelihood.newton import embedded, own_theta, scattered, symmetric
+from starfish.tasks.likelihood.scaling import standardised
+from starfish.tasks.likelihood.stages import Stage, Updates
+from starfish.tasks.likelihood.state import State
+from starfish.tasks.summation import CompensatedSum
+from starfish.tasks.updates import Expected, Shape
+
+if TYPE_CHECKING:
+    from starfish.tasks.api import Rows
+    from starfish.tasks.likelihood.task import LikelihoodTask
+
+Array = np.ndarray
+
+
+class Meat(Stage):
+    """The sum of squared scores, by row or by cluster."""
+
+    name = "meat"
+
+    def local(self, task: "LikelihoodTask", rows: "Rows", state: State, site: str) -> Mapping[str, Array]:
+        local = task.question.local(task.training(rows, site), state.moments)
+        layout = task.layout(state)
+        z = standardised(local.x, layout, state)
+        point = task.pointwise(z @ own_theta(layout, state, site) + local.offset, local.y)
+        scores = z * (local.weights * point.slope)[:, None]
+        if task.se_type in ("HC2", "HC3"):
+            indices = layout.indices(state.place(site))
+            own = inverse(state.arrays["base_information"])[np.ix_(indices, indices)]
+            leverage = np.einsum("ij,jk,ik->i", z, own, z) * local.weights * point.curvature
+            scores /= ((1.0 - leverage) ** (0.5 if task.se_type == "HC2" else 1.0))[:, None]
+        groups = rows.n
+        if local.cluster is not None:
+            groups = int(local.cluster.max()) + 1
+            summed = np.zeros((groups, z.shape[1]))
+            np.add.at(summed, local.cluster, scores)
+            scores = summed
+        return {"meat": symmetric(scores.T @ scores), "groups": np.array(float(groups))}
+
+    def shapes(self, task: "LikelihoodTask", state: State) -> Mapping[str, Shape]:
+        size = task.layout(state).local
+        return {"meat": (size, size), "groups": ()}
+
+    def expected(self, task: "LikelihoodTask", state: State) -> Expected:
+        return Expected(stage=self.name, shapes=self.shapes(task, state), information=("meat",), counts=("groups",))
+
+    def pool(self, task: "LikelihoodTask", updates: Updates, state: State) -> bool:
+        layout = task.layout(state)
+        meat, groups = CompensatedSum(), CompensatedSum()
+        for indices, update in embedded(self.checked(task, updates, state), layout, state):
+            meat.add(scattered(update.arrays["meat"], indices, (layout.pooled, layout.pooled)))
+            groups.add(update.arrays["groups"])
+        state.arrays["meat"] = meat.total
+        state.meta["groups"] = float(groups.total)
+        return True

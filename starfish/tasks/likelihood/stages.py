@@ -1,0 +1,158 @@
+"""What a model goes through, stage by stage: variables (only for center and scale), columns, Newton, and what a report wants after.
+
+A stage has a local half, run at a site, and a pooled half, run at the coordinator. Between them travels one update a site.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from starfish.tasks.errors import NoEstimate
+from starfish.tasks.likelihood.local import Local
+from starfish.tasks.likelihood.state import State, site_digest
+from starfish.tasks.payload import Payload
+from starfish.tasks.summation import CompensatedSum, PooledMoments, local_moments
+from starfish.tasks.updates import Expected, Shape, checked
+
+if TYPE_CHECKING:
+    from starfish.tasks.api import Rows
+    from starfish.tasks.likelihood.task import LikelihoodTask
+
+Array = np.ndarray
+Updates = Iterable[tuple[str, Payload]]
+
+
+class Stage(ABC):
+    """One kind of round. `pool` returns whether the stage is over."""
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def local(self, task: "LikelihoodTask", rows: "Rows", state: State, site: str) -> Mapping[str, Array]:
+        """A site's arrays. Raises SiteRefusal."""
+
+    @abstractmethod
+    def shapes(self, task: "LikelihoodTask", state: State) -> Mapping[str, Shape]:
+        """What `local` returns."""
+
+    @abstractmethod
+    def pool(self, task: "LikelihoodTask", updates: Updates, state: State) -> bool:
+        """Fold the updates into `state`. Raises NoEstimate."""
+
+    def expected(self, task: "LikelihoodTask", state: State) -> Expected:
+        return Expected(stage=self.name, shapes=self.shapes(task, state))
+
+    def checked(self, task: "LikelihoodTask", updates: Updates, state: State) -> Updates:
+        """The updates that count. Raises BadUpdate."""
+        return checked(updates, self.expected(task, state))
+
+
+class Variables(Stage):
+    """Pooled means and standard deviations of the variables in center() and scale()."""
+
+    name = "variables"
+
+    def local(self, task: "LikelihoodTask", rows: "Rows", state: State, site: str) -> Mapping[str, Array]:
+        values = np.column_stack([rows.columns[name].astype(np.float64) for name in task.question.formula.moments])
+        weight, mean, squares = local_moments(values, np.ones(rows.n), diagonal=True)
+        return {"n": np.array(weight), "mean": mean, "squares": squares}
+
+    def shapes(self, task: "LikelihoodTask", state: State) -> Mapping[str, Shape]:
+        size = (len(task.question.formula.moments),)
+        return {"n": (), "mean": size, "squares": size}
+
+    def pool(self, task: "LikelihoodTask", updates: Updates, state: State) -> bool:
+        pooled = PooledMoments(diagonal=True)
+        for _, update in self.checked(task, updates, state):
+            pooled.merge(float(update.arrays["n"]), update.arrays["mean"], update.arrays["squares"])
+        sd = np.sqrt(pooled.cross / max(pooled.weight - 1.0, 1.0))
+        for name, mean, spread in zip(task.question.formula.moments, pooled.mean, sd, strict=True):
+            if spread == 0.0:
+                raise NoEstimate(f"{name} has the same value in every row, so it can't be scaled.", code="constant", variable=name)
+        state.meta["moments"] = {
+            name: [float(mean), float(spread)] for name, mean, spread in zip(task.question.formula.moments, pooled.mean, sd, strict=True)
+        }
+        return True
+
+
+class Columns(Stage):
+    """n, means and sums of squares of the design's columns (and of the outcome; all cross-products where the model asks),
+    events, and rows by level."""
+
+    name = "columns"
+
+    def local(self, task: "LikelihoodTask", rows: "Rows", state: State, site: str) -> Mapping[str, Array]:
+        rows = task.training(rows, site)
+        local = task.question.local(rows, state.moments)
+        values = np.column_stack([local.x[:, task.first_slope :], local.y - local.offset])
+        weight, mean, cross = local_moments(values, local.weights, diagonal=not task.cross_products)
+        outcome = np.array([local.weights[local.y == value].sum() for value in (0, 1)])
+        levels = {
+            f"level:{name}": np.bincount(rows.columns[name], minlength=count).astype(np.float64) for name, count in task.categories.items()
+        }
+        log_weight = np.array(float(np.log(local.weights).sum()))
+        scalars = {"n": np.array(float(rows.n)), "weight": np.array(weight), "log_weight": log_weight, "outcome": outcome}
+        return scalars | {"mean": mean, "cross": cross} | levels
+
+    def shapes(self, task: "LikelihoodTask", state: State) -> Mapping[str, Shape]:
+        size = len(task.question.formula.columns) - task.first_slope + 1
+        cross = (size, size) if task.cross_products else (size,)
+        scalars: dict[str, Shape] = {"n": (), "weight": (), "log_weight": (), "outcome": (2,)}
+        return scalars | {"mean": (size,), "cross": cross} | {f"level:{name}": (levels,) for name, levels in task.categories.items()}
+
+    def pool(self, task: "LikelihoodTask", updates: Updates, state: State) -> bool:
+        pooled = PooledMoments(diagonal=not task.cross_products)
+        sums = {name: CompensatedSum() for name in self.shapes(task, state) if name not in ("mean", "cross")}
+        sites, means, within, weights = [], [], CompensatedSum(), []
+        for site, update in self.checked(task, updates, state):
+            arrays = update.arrays
+            pooled.merge(float(arrays["weight"]), arrays["mean"], arrays["cross"])
+            for name, total in sums.items():
+                total.add(arrays[name])
+            sites.append(site_digest(site))
+            means.append(arrays["mean"])
+            weights.append(float(arrays["weight"]))
+            within.add(arrays["cross"])
+        if not sites:
+            raise NoEstimate("No site sent an update.", code="no-updates")
+        state.meta |= {name: float(sums[name].total) for name in ("n", "weight", "log_weight")}
+        state.meta |= {"sites": sites, "outcome": [float(total) for total in sums["outcome"].total]}
+        levels = {name: sums[f"level:{name}"].total for name in task.categories}
+        _refuse_empty_levels(task, levels)
+        self._scale(task, state, pooled)
+        task.begin(state, pooled, np.array(means), np.array(weights), within.total)
+        return True
+
+    def _scale(self, task: "LikelihoodTask", state: State, pooled: PooledMoments) -> None:
+        squares = pooled.cross if pooled.diagonal else np.diag(pooled.cross)
+        mean, sd = pooled.mean[:-1], np.sqrt(squares[:-1] / pooled.weight)
+        constant = sd <= 1e-12 * np.abs(mean)
+        if task.first_slope:
+            _refuse_constant([column.name for column in task.question.formula.columns[1:]], constant)
+        size = np.where(constant, np.abs(mean), sd)
+        state.arrays |= {"mean": mean, "sd": np.where(size > 0, size, 1.0)}
+
+
+def _refuse_constant(names: list[str], constant: Array) -> None:
+    for name, same in zip(names, constant, strict=True):
+        if same:
+            raise NoEstimate(
+                f"{name} has the same value in every row of every site, so it has no effect that could be estimated. "
+                "Take it out of the formula.",
+                code="constant",
+                variable=name,
+            )
+
+
+def _refuse_empty_levels(task: "LikelihoodTask", levels: Mapping[str, Array]) -> None:
+    for name, counts in levels.items():
+        for level, count in zip(task.study.variables[name].values, counts, strict=True):
+            if count == 0:
+                raise NoEstimate(
+                    f"No row of any site has {name} = {level}, so its effect can't be estimated. Take the level out of the project's "
+                    "variables, or join it with another by the sites' mappings.",
+                    code="empty-level",
+                    variable=name,
+                )

@@ -1,0 +1,164 @@
+"""The engine: any model whose log-likelihood is a sum over rows, maximised exactly over all sites' rows.
+
+A new model says what a row contributes (`pointwise`) and what its report adds; everything else is here.
+"""
+
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+
+from starfish.tasks.api import Count, Outcome, Rows, Task, TaskReport
+from starfish.tasks.errors import SiteRefusal
+from starfish.tasks.likelihood.config import LikelihoodConfig
+from starfish.tasks.likelihood.local import Question, ask
+from starfish.tasks.likelihood.meat import Meat
+from starfish.tasks.likelihood.newton import Newton
+from starfish.tasks.likelihood.report import model_report
+from starfish.tasks.likelihood.scaling import Layout
+from starfish.tasks.likelihood.stages import Columns, Stage, Variables
+from starfish.tasks.likelihood.state import State
+from starfish.tasks.payload import Payload
+from starfish.tasks.study import Study
+from starfish.tasks.summation import PooledMoments
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pointwise:
+    """Of each row (n,): its log-likelihood, the derivative by the linear predictor, and minus the second derivative."""
+
+    ll: Array
+    slope: Array
+    curvature: Array
+
+
+class LikelihoodTask(Task):
+    """A model with one linear predictor."""
+
+    Config: ClassVar[type[LikelihoodConfig]] = LikelihoodConfig
+    config: LikelihoodConfig
+    outcomes: ClassVar[tuple[str, ...]]
+    """Types that the outcome may have."""
+    cross_products: ClassVar[bool] = False
+    """Whether the first round pools all cross-products, from which `begin` may start at the answer."""
+    ratio: ClassVar[str | None] = None
+    """What exp(estimate) is called: "OR"; None where it means nothing."""
+    separation_advice: ClassVar[str] = "Take it out of the formula, or join rare levels."
+
+    def __init__(self, config: LikelihoodConfig, study: Study) -> None:
+        super().__init__(config, study)
+        self.question: Question = ask(config, study, self.outcomes, self.name)
+        self.first_slope = int(self.question.formula.intercept)
+
+    @abstractmethod
+    def pointwise(self, eta: Array, y: Array) -> Pointwise:
+        """What each row contributes at linear predictors `eta` (n,) and outcomes `y` (n,)."""
+
+    def dispersion(self, state: State, ll: float) -> float:
+        """By what score and information are to be divided; 1 where the likelihood is complete."""
+        return 1.0
+
+    def begin(self, state: State, pooled: PooledMoments, means: Array, weights: Array, within: Array) -> None:
+        """Set the parameters to start from. `means` (k, q + 1) and `weights` (k,) are the sites', `within` their summed
+        cross-products; the last column is the outcome less the offset. Raises NoEstimate."""
+        state.arrays["theta"] = np.zeros(self.layout(state).pooled)
+
+    def after(self) -> Sequence[Stage]:
+        """Stages that follow convergence, for the report."""
+        return ()
+
+    def log_likelihood(self, state: State) -> float:
+        """Full and normalised, at the estimate."""
+        return float(state.meta["base_ll"])
+
+    def parameters(self, state: State) -> int:
+        """What AIC and BIC count."""
+        return self.layout(state).pooled
+
+    def residual_df(self, state: State) -> float | None:
+        """Degrees of freedom of t tests; None: tests are normal."""
+        return None
+
+    def n(self, state: State) -> float:
+        """Rows; with frequency weights what they stand for."""
+        return float(state.meta["weight"] if self.config.weights == "frequency" else state.meta["n"])
+
+    def fit(self, state: State) -> Mapping[str, Any]:
+        """What the model adds to the report's `fit`."""
+        return {}
+
+    def tables(self, state: State) -> Mapping[str, Any]:
+        """What the model adds to the report's `tables`."""
+        return {}
+
+    def training(self, rows: Rows, site: str) -> Rows:
+        """The rows that the model is fitted to; all of them unless some are held out."""
+        return rows
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        return self.question.variables
+
+    @cached_property
+    def categories(self) -> Mapping[str, int]:
+        """The categories in the design, and how many levels each has."""
+        used = {variable for variable in self.question.formula.variables if variable != self.question.formula.response}
+        stated = {name: self.study.variables[name] for name in self.question.formula.variables if name in used}
+        special = {*self.question.formula.cluster, *self.question.formula.strata}
+        return {name: len(v.values) for name, v in stated.items() if v.type == "category" and name not in special}
+
+    @cached_property
+    def stages(self) -> Mapping[str, Stage]:
+        """By name, in order."""
+        first: list[Stage] = [Variables()] if self.question.formula.moments else []
+        robust: list[Stage] = [Meat()] if self.se_type != "model" else []
+        return {stage.name: stage for stage in (*first, Columns(), Newton(), *robust, *self.after())}
+
+    @property
+    def se_type(self) -> str:
+        """Sampling weights imply robust standard errors."""
+        return "HC0" if self.config.weights == "sampling" and self.config.se == "model" else self.config.se
+
+    def layout(self, state: State) -> Layout:
+        return Layout(formula=self.question.formula, sites=len(state.sites) if self.config.site == "fixed" else 1)
+
+    def count(self, rows: Rows) -> Count:
+        return Count(used=rows.n)
+
+    def check(self, rows: Rows) -> None:
+        moments = {name: (0.0, 1.0) for name in self.question.formula.moments}
+        local = self.question.local(rows, moments)
+        large = ~np.isfinite(local.x).all(axis=0)
+        if large.any():
+            name = self.question.formula.columns[int(np.argmax(large))].name
+            raise SiteRefusal(f"{name}: a value is too large to compute with.", code="too-large", variable=name)
+
+    def train(self, rows: Rows, model: Payload | None, *, site: str) -> Payload:
+        state = State.of(model)
+        stage = self._stage(state)
+        arrays = {name: np.asarray(array, dtype=np.float64) for name, array in stage.local(self, rows, state, site).items()}
+        return Payload(meta={"stage": stage.name}, arrays=arrays)
+
+    def aggregate(self, updates: Iterable[tuple[str, Payload]], model: Payload | None) -> Outcome:
+        state = State.of(model)
+        stage = self._stage(state)
+        state.meta["round"] = state.meta.get("round", 0) + 1
+        if stage.pool(self, updates, state):
+            state.meta["converged"] = state.meta.get("converged", False) or stage.name == Newton.name
+            names = list(self.stages)
+            following = names.index(stage.name) + 1
+            state.meta["stage"] = names[following] if following < len(names) else "done"
+        else:
+            state.meta["stage"] = stage.name
+        return Outcome(model=state.payload(), done=state.stage == "done")
+
+    def report(self, model: Payload, *, site_names: Mapping[str, str] | None = None) -> TaskReport:
+        return model_report(self, State.of(model), site_names)
+
+    def _stage(self, state: State) -> Stage:
+        return self.stages[state.meta.get("stage", next(iter(self.stages)))]

@@ -1,0 +1,56 @@
+"""Whether an update counts: checked at the coordinator, array by array, before it is added to anything."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from starfish.tasks.errors import BadUpdate
+from starfish.tasks.payload import Payload
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expected:
+    """The stage that an update must be of, and its arrays by shape (float64, finite). `information` are symmetric and not negative."""
+
+    stage: str
+    shapes: Mapping[str, Shape]
+    information: tuple[str, ...] = ()
+    counts: tuple[str, ...] = ()
+
+
+def checked(updates: Iterable[tuple[str, Payload]], expected: Expected) -> Iterator[tuple[str, Payload]]:
+    """The updates, each looked at as it comes. Raises BadUpdate, which names the site."""
+    for site, update in updates:
+        reason = _fault(update, expected)
+        if reason:
+            raise BadUpdate(f"The update does not count: {reason}.", site=site)
+        yield site, update
+
+
+def _fault(update: Payload, expected: Expected) -> str | None:
+    if update.meta.get("stage") != expected.stage:
+        return f"it is of stage {str(update.meta.get('stage'))[:40]!r}, not {expected.stage!r}"
+    if set(update.arrays) != set(expected.shapes):
+        return f"it holds the arrays {sorted(update.arrays)}, not {sorted(expected.shapes)}"
+    for name, shape in expected.shapes.items():
+        array = update.arrays[name]
+        if array.dtype != np.float64 or array.shape != shape:
+            return f"'{name}' is {array.dtype} of shape {array.shape}, not float64 of shape {shape}"
+        if not np.isfinite(array).all():
+            return f"'{name}' has a number that is not finite"
+    for name in expected.counts:
+        if (update.arrays[name] < 0).any():
+            return f"'{name}' has a negative number"
+    return next((fault for name in expected.information if (fault := _not_information(name, update.arrays[name]))), None)
+
+
+def _not_information(name: str, matrix: np.ndarray) -> str | None:
+    size = float(np.abs(matrix).max(initial=0.0))
+    if size and float(np.abs(matrix - matrix.T).max()) > 1e-9 * size:
+        return f"'{name}' is not symmetric"
+    if size and float(np.linalg.eigvalsh(matrix / size).min()) < -1e-9 * len(matrix):
+        return f"'{name}' has a negative eigenvalue"
+    return None
