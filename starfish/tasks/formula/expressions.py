@@ -115,9 +115,9 @@ def plain_number(value: float) -> str:
 def refuse_rows(expression: Expression, rule: str, wrong: Array, given: Array) -> SiteRefusal:
     """The refusal for the rows where `wrong` holds: how many in public, which ones and their values in private."""
     count = int(wrong.sum())
-    said = f"{expression.variable}: {count} value{'s' if count > 1 else ''} for which {rule}"
+    said = f"{expression.variable}: {rule} in {count} row{'s' if count > 1 else ''}"
     first = ", ".join(f"row {row + 1}: {given[row]:g}" for row in np.flatnonzero(wrong)[:5])
-    private = f"{said} (counted among the rows used, {first}{', …' if count > 5 else ''})"
+    private = f"{said} (counted among the complete rows, {first}{', …' if count > 5 else ''})"
     return SiteRefusal(f"{said}.", code="formula-values", private=f"{private}.", variable=expression.variable)
 
 

@@ -68,8 +68,9 @@ def parse(text: str, study: Study) -> Formula:
     """Read a formula. Raises InvalidTask (code "formula"), which names the place and what is allowed there."""
     parser = Parser(text, study)
     parsed = parser.parse()
-    end = parser.reader.tokens[-1]
-    made = columns(parsed.terms, order=parsed.factors, intercept=parsed.intercept, refuse=lambda reason: parser.reader.refuse(end, reason))
+    made = columns(parsed.terms, order=parsed.factors, intercept=parsed.intercept, refuse=parser.refuse_whole)
+    if not made:
+        parser.refuse_whole("it makes no column; leave the intercept in, as disease ~ 1")
     return Formula(
         text=text,
         response=parsed.response.variable if parsed.response else None,

@@ -7,7 +7,7 @@ from typing import Literal, NoReturn
 from starfish.tasks.errors import InvalidTask
 
 MAX_LENGTH, MAX_DEPTH = 2000, 20
-Kind = Literal["name", "number", "string", "operator", "end"]
+Kind = Literal["name", "number", "string", "operator", "foreign", "end"]
 PATTERN = re.compile(
     r"(?P<space>\s+)"
     r"|(?P<name>[A-Za-z_][A-Za-z0-9_]*)"
@@ -19,7 +19,7 @@ PATTERN = re.compile(
 
 @dataclass(frozen=True, kw_only=True)
 class Token:
-    """One token; `text` as written (a string without its quotes), `position` the 0-based place of its first character."""
+    """One token; `text` as written (a string without its quotes), `position` its 0-based place. `foreign`: a character of no token."""
 
     kind: Kind
     text: str
@@ -35,16 +35,16 @@ class Reader:
     def __init__(self, text: str, *, what: str, code: str) -> None:
         self._what, self._code, self._depth, self._next = what, code, 0, 0
         if len(text) > MAX_LENGTH:
-            raise InvalidTask(f"The {what} is {len(text)} characters long; {MAX_LENGTH} is the most.", code=code)
+            raise InvalidTask(f"In the {what}, at the end: it has {len(text)} characters; {MAX_LENGTH} is the most.", code=code)
         self.tokens = self._scan(text)
 
     def _scan(self, text: str) -> list[Token]:
-        tokens, position = [], 0
+        tokens: list[Token] = []
+        position = 0
         while position < len(text):
             found = PATTERN.match(text, position)
             if found is None:
-                here = Token(kind="operator", text=text[position], position=position)
-                self.refuse(here, _why_not(text[position]))
+                return [*tokens, Token(kind="foreign", text=text[position], position=position)]
             kind: Kind = found.lastgroup  # type: ignore[assignment]
             if found.lastgroup != "space":
                 word = found.group()[1:-1] if kind == "string" else found.group()
@@ -92,6 +92,7 @@ class Reader:
 
     def refuse(self, token: Token, rule: str, *, variable: str | None = None) -> NoReturn:
         """Raises InvalidTask."""
+        rule = _why_not(token.text) if token.kind == "foreign" else rule
         place = "at the end" if token.kind == "end" else f"at character {token.position + 1} ('{_clipped(token.text)}')"
         raise InvalidTask(f"In the {self._what}, {place}: {rule}{'' if rule.endswith('?') else '.'}", code=self._code, variable=variable)
 

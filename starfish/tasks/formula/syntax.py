@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import get_args
+from typing import NoReturn, get_args
 
 from starfish.tasks.formula.expressions import Expression, Plain, Power, Shift, Shifted, Transform, Transformed
 from starfish.tasks.formula.factors import Category, Factor, Numeric, Spline, SplineKind
@@ -57,6 +57,10 @@ class Parser:
         self._outcome = frozenset(parsed.read)
         self._right()
         return parsed
+
+    def refuse_whole(self, rule: str) -> NoReturn:
+        """Raises InvalidTask, about what the formula as a whole amounts to."""
+        self.reader.refuse(self.reader.tokens[-1], rule)
 
     # the outcome
 
