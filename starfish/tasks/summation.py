@@ -50,6 +50,8 @@ class PooledMoments:
 
     def merge(self, weight: float, mean: Array, cross: Array) -> None:
         """One more group: total weight (scalar), mean (q,), sums of squares (q,) or cross-products (q, q) about that mean."""
+        if weight == 0.0 and self.mean.size:
+            return
         if self.weight == 0.0:
             self.weight, self.mean, self.cross = weight, mean.copy(), cross.copy()
             return
@@ -64,6 +66,9 @@ class PooledMoments:
 def local_moments(values: Array, weights: Array, *, diagonal: bool) -> tuple[float, Array, Array]:
     """Total weight, means (q,) and centred sums of squares (q,) or cross-products (q, q) of `values` (n, q)."""
     weight = float(weights.sum())
+    if weight == 0.0:
+        size = values.shape[1]
+        return 0.0, np.zeros(size), np.zeros(size if diagonal else (size, size))
     mean = weights @ values / weight
     centred = values - mean
     cross = weights @ (centred * centred) if diagonal else centred.T @ (centred * weights[:, None])

@@ -151,7 +151,8 @@ def _methods(task: "LikelihoodTask", state: State) -> str:
     return (
         f"{task.title} ({task.question.formula.text}) was fitted by maximum likelihood to the rows of {sites} site{'s' * (sites > 1)} "
         f"without moving them: each site returned its log-likelihood, score and information, which were added exactly and maximised by "
-        f"Newton's method until the decrement was at most 1e-12. Standard errors: {errors}; {100 * (1 - task.config.alpha):g} % Wald intervals."
+        f"Newton's method until the decrement was at most 1e-12. Standard errors: {errors}; "
+        f"{100 * (1 - task.config.alpha):g} % Wald intervals."
     )
 
 

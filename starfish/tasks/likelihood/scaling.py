@@ -55,7 +55,7 @@ def standardised(x: Array, layout: Layout, state: State) -> Array:
     """The design (n, p) of standardised columns."""
     sd = state.arrays["sd"]
     if not layout.intercept:
-        return x / sd
+        return np.asarray(x / sd)
     z = np.empty_like(x)
     z[:, 0] = 1.0
     z[:, 1:] = (x[:, 1:] - state.arrays["mean"]) / sd

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from starfish.tasks.errors import NoEstimate
-from starfish.tasks.likelihood.local import Local
 from starfish.tasks.likelihood.state import State, site_digest
 from starfish.tasks.payload import Payload
 from starfish.tasks.summation import CompensatedSum, PooledMoments, local_moments
@@ -68,7 +67,7 @@ class Variables(Stage):
         for _, update in self.checked(task, updates, state):
             pooled.merge(float(update.arrays["n"]), update.arrays["mean"], update.arrays["squares"])
         sd = np.sqrt(pooled.cross / max(pooled.weight - 1.0, 1.0))
-        for name, mean, spread in zip(task.question.formula.moments, pooled.mean, sd, strict=True):
+        for name, spread in zip(task.question.formula.moments, sd, strict=True):
             if spread == 0.0:
                 raise NoEstimate(f"{name} has the same value in every row, so it can't be scaled.", code="constant", variable=name)
         state.meta["moments"] = {

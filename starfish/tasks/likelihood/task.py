@@ -131,7 +131,7 @@ class LikelihoodTask(Task):
         return Count(used=rows.n)
 
     def check(self, rows: Rows) -> None:
-        moments = {name: (0.0, 1.0) for name in self.question.formula.moments}
+        moments = dict.fromkeys(self.question.formula.moments, (0.0, 1.0))
         local = self.question.local(rows, moments)
         large = ~np.isfinite(local.x).all(axis=0)
         if large.any():

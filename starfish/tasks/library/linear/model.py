@@ -101,7 +101,7 @@ class LinearRegression(LikelihoodTask):
         n, df, p = self.n(state), self.residual_df(state), self.layout(state).pooled
         corrected = int(self.question.formula.intercept)
         variance = residual / df
-        added = {
+        added: dict[str, Any] = {
             "sigma": number(float(np.sqrt(variance))),
             "df_residual": int(df),
             "residual_sum_of_squares": number(residual),

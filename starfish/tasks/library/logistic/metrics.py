@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field
 from scipy import special
 
-from starfish.tasks.api import Rows, TaskConfig
+from starfish.tasks.api import Rows
 from starfish.tasks.library.logistic.model import LogisticRegressionStats
 from starfish.tasks.likelihood import LikelihoodConfig, LikelihoodTask, State
 from starfish.tasks.likelihood.linalg import solve
@@ -37,7 +37,7 @@ class LogisticRegression(LogisticRegressionStats):
 
     name = "LogisticRegression"
     title = "Logistic regression with metrics"
-    Config: ClassVar[type[TaskConfig]] = MetricsConfig
+    Config: ClassVar[type[LikelihoodConfig]] = MetricsConfig
     config: MetricsConfig
     leaves: ClassVar[Sequence[str]] = (
         *LogisticRegressionStats.leaves,

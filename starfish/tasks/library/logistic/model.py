@@ -24,7 +24,7 @@ class LogisticRegressionStats(LikelihoodTask):
     ratio = "OR"
     leaves: ClassVar[Sequence[str]] = (
         "Round 1: the number of rows, means and sums of squares of the design's columns, the number of events, rows by level.",
-        "Each further round: the log-likelihood, the score (one number a parameter) and the information (one a pair) at the current parameters.",
+        "Each further round: log-likelihood, score (one number a parameter) and information (one a pair) at the current parameters.",
         "With robust standard errors, one more round: the sum of squared scores, by row or by cluster.",
     )
 
