@@ -1,0 +1,168 @@
+"""The wire's objects as a client reads them: frozen, typed, and strict about what a Routing Server must have sent."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+
+from starfish.protocol.run_state import RunStatus
+
+T = TypeVar("T")
+JSON = Mapping[str, Any]
+
+
+class ForeignAnswer(ValueError):
+    """An answer that is not what the wire contract says."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """A site as the Routing Server knows it."""
+
+    id: int
+    name: str
+    description: str
+    uid: str
+    connected: bool
+
+    @staticmethod
+    def from_json(raw: JSON) -> "Site":
+        """Raises ForeignAnswer."""
+        return Site(
+            id=_get(raw, "id", int),
+            name=_get(raw, "name", str),
+            description=_get(raw, "description", str),
+            uid=_get(raw, "uid", str),
+            connected=_get(raw, "status", str) == "Connected",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Project:
+    """A project; of one that the caller is not in only id, name and coordinator (`site`) are shown."""
+
+    id: int
+    name: str
+    site: int
+    description: str = ""
+    batch: int = 0
+    tasks: Sequence[JSON] = ()
+    definition: JSON
+
+    @staticmethod
+    def from_json(raw: JSON) -> "Project":
+        """Raises ForeignAnswer."""
+        return Project(
+            id=_get(raw, "id", int),
+            name=_get(raw, "name", str),
+            site=_get(raw, "site", int),
+            description=raw.get("description") or "",
+            batch=raw.get("batch") or 0,
+            tasks=raw.get("tasks") or [],
+            definition=raw.get("definition") or {},
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Membership:
+    """A site in a project. `role` is "coordinator" or "participant"."""
+
+    id: int
+    site: Site
+    project: Project
+    role: str
+    notes: str
+
+    @staticmethod
+    def from_json(raw: JSON) -> "Membership":
+        """Raises ForeignAnswer."""
+        return Membership(
+            id=_get(raw, "id", int),
+            site=Site.from_json(_get(raw, "site", dict)),
+            project=Project.from_json(_get(raw, "project", dict)),
+            role=_get(raw, "role", str),
+            notes=_get(raw, "notes", str),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One site's part in one batch. `tasks` carry the round counters; `cur_seq` is the present task."""
+
+    id: int
+    project: int
+    batch: int
+    role: str
+    site_uid: str
+    cur_seq: int
+    status: RunStatus
+    logs: Sequence[str]
+    artifacts: Sequence[str]
+    middle_artifacts: Sequence[str]
+    tasks: Sequence[JSON]
+    updated_at: datetime
+
+    @staticmethod
+    def from_json(raw: JSON) -> "Run":
+        """Raises ForeignAnswer. A nested project (of `GET runs/{id}/`) is taken by its id."""
+        project = raw.get("project")
+        try:
+            status = RunStatus.from_word(_get(raw, "status", str))
+            updated_at = datetime.fromisoformat(_get(raw, "updated_at", str))
+        except (KeyError, ValueError) as error:
+            raise ForeignAnswer(f"a run with an unknown status or time: {error}") from error
+        return Run(
+            id=_get(raw, "id", int),
+            project=_get(project, "id", int) if isinstance(project, Mapping) else _get(raw, "project", int),
+            batch=_get(raw, "batch", int),
+            role=_get(raw, "role", str),
+            site_uid=_get(raw, "site_uid", str),
+            cur_seq=_get(raw, "cur_seq", int),
+            status=status,
+            logs=_get(raw, "logs", list),
+            artifacts=_get(raw, "artifacts", list),
+            middle_artifacts=_get(raw, "middle_artifacts", list),
+            tasks=_get(raw, "tasks", list),
+            updated_at=updated_at,
+        )
+
+    @property
+    def coordinates(self) -> bool:
+        return self.role == "coordinator"
+
+    @property
+    def task(self) -> JSON:
+        """The present task. Raises ForeignAnswer."""
+        return self.task_at(self.cur_seq)
+
+    def task_at(self, seq: int) -> JSON:
+        """Raises ForeignAnswer."""
+        for task in self.tasks:
+            if task.get("seq") == seq:
+                return task
+        raise ForeignAnswer(f"run {self.id} has no task {seq}")
+
+    @property
+    def round_seq(self) -> int:
+        """The present round of the present task."""
+        return int(self.task["config"]["current_round"])
+
+    @property
+    def position(self) -> tuple[int, int]:
+        return self.cur_seq, self.round_seq
+
+    @property
+    def last_task(self) -> bool:
+        return self.cur_seq == max(int(task["seq"]) for task in self.tasks)
+
+    @property
+    def last_round(self) -> bool:
+        """Whether the present task has no round after this one."""
+        return self.round_seq >= int(self.task["config"]["total_round"])
+
+
+def _get(raw: JSON, key: str, kind: type[T]) -> T:
+    value = raw.get(key)
+    if not isinstance(value, kind):
+        raise ForeignAnswer(f"'{key}' is missing or no {kind.__name__}")
+    return value

@@ -1,0 +1,89 @@
+"""One kept HTTP connection to a Routing Server: deadlines, retries, and refusals as exceptions."""
+
+import json
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from typing import Any
+
+import httpx2
+import stamina
+
+from starfish.protocol.problems import CATALOGUE, Invalid, Problem
+
+ACCEPT = "application/json, application/problem+json"
+AWAY = (502, 503, 504)
+
+
+class RouterUnreachable(Exception):
+    """No answer, or none of a Starfish Routing Server; the text says where and why."""
+
+
+class Transport:
+    """Requests below `{url}/starfish/api/v1/`. `auth` is an Authorization header, or None."""
+
+    def __init__(self, url: str, *, authorization: str | None, timeout: float) -> None:
+        self.url = url.rstrip("/")
+        headers = {"Accept": ACCEPT} | ({"Authorization": authorization} if authorization else {})
+        try:
+            self._http = httpx2.Client(base_url=f"{self.url}/starfish/api/v1/", headers=headers, timeout=timeout)
+        except (httpx2.InvalidURL, ValueError) as error:
+            raise RouterUnreachable(f"'{url}' is no address of a Routing Server: {error}.") from error
+
+    def close(self) -> None:
+        self._http.close()
+
+    def request(self, method: str, path: str, *, attempts: int = 3, **options: Any) -> httpx2.Response:
+        """The answer, if it is no refusal. Tries again where nothing can have happened twice. Raises RouterUnreachable, Problem."""
+        for attempt in stamina.retry_context(on=RouterUnreachable, attempts=attempts, wait_initial=0.1, wait_max=1.0, timeout=None):
+            with attempt:
+                return self._once(method, path, **options)
+        raise AssertionError("stamina ends with an answer or an error")
+
+    def json(self, method: str, path: str, **options: Any) -> Any:
+        """As `request`; the answer's JSON."""
+        answer = self.request(method, path, **options)
+        try:
+            return answer.json()
+        except ValueError as error:
+            raise self._foreign(f"it sent no JSON to {method} {path}") from error
+
+    def stream(self, path: str, *, params: Mapping[str, Any]) -> AbstractContextManager[httpx2.Response]:
+        """A download's answer, unread and unchecked."""
+        return self._http.stream("GET", path, params=params)
+
+    def check(self, answer: httpx2.Response) -> None:
+        """Raises RouterUnreachable where a proxy answers for an RS that is away, Problem for a refusal."""
+        if answer.is_redirect:
+            raise self._foreign(f"it redirects to {answer.headers.get('Location', '?')}")
+        if answer.is_success:
+            return
+        if answer.status_code in AWAY:
+            raise RouterUnreachable(f"The Routing Server at {self.url} can't answer now (HTTP {answer.status_code}).")
+        raise _problem(answer)
+
+    def unreachable(self, error: Exception) -> RouterUnreachable:
+        return RouterUnreachable(f"The Routing Server at {self.url} does not answer ({error or type(error).__name__}).")
+
+    def _once(self, method: str, path: str, **options: Any) -> httpx2.Response:
+        try:
+            answer = self._http.request(method, path, **options)
+        except (httpx2.TransportError, httpx2.InvalidURL) as error:
+            raise self.unreachable(error) from error
+        self.check(answer)
+        return answer
+
+    def _foreign(self, what: str) -> RouterUnreachable:
+        return RouterUnreachable(f"{self.url} does not answer as a Starfish Routing Server: {what}. Check the address.")
+
+
+def _problem(answer: httpx2.Response) -> Problem:
+    """A refusal as its exception; Part A's bare JSON strings and field errors alike."""
+    kind = CATALOGUE.get(answer.status_code, Invalid)
+    try:
+        raw = answer.json()
+    except ValueError:
+        return kind(f"HTTP {answer.status_code} without a reason")
+    if isinstance(raw, dict) and "detail" in raw:
+        known = ("type", "title", "status", "detail", "code")
+        return kind(str(raw["detail"]), **{key: value for key, value in raw.items() if key not in known})
+    return kind(raw if isinstance(raw, str) else json.dumps(raw))
