@@ -1,0 +1,1 @@
+"""What this site allows, and the one door through which anything leaves it."""

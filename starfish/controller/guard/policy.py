@@ -1,0 +1,40 @@
+"""A site's policy: a file that no project can override.
+
+`open` is the only preset so far: it is for public data and holds nothing back. `standard` and `strict` arrive with sealed projects.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from starfish.controller.errors import HomeError
+
+PRESETS = ("open",)
+LATER = ("standard", "strict")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Policy:
+    """`preset` is its name; `minimum_rows`: a task on fewer rows of this site is refused (0 under `open`)."""
+
+    preset: str
+    minimum_rows: int = 0
+
+
+def read_policy(path: Path) -> Policy:
+    """Raises HomeError."""
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise HomeError(f"The policy {path} can't be read: {error.strerror or error}.") from error
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        raise HomeError(f"The policy {path} is no YAML: {error}.") from error
+    if not isinstance(raw, dict) or set(raw) != {"preset"}:
+        raise HomeError(f"The policy {path} must say 'preset: open' and nothing else.")
+    preset = raw["preset"]
+    if preset in LATER:
+        raise HomeError(f"The policy preset '{preset}' is not here yet; it arrives with sealed projects. Only 'open' is (for public data).")
+    if preset not in PRESETS:
+        raise HomeError(f"The policy {path} names the preset {preset!r}; there is: {', '.join(PRESETS)}.")
+    return Policy(preset=preset)
