@@ -1,0 +1,93 @@
+"""What a site does next: a pure function of what the Routing Server says and of what is on the site's own disk."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from starfish.protocol.messages import Run
+from starfish.protocol.run_state import RunStatus as S
+
+
+class Action(Enum):
+    """One step. Each may be done twice."""
+
+    RESET = "forget what a failed attempt left behind"
+    FETCH_MODEL = "fetch the last global model"
+    PREPARE = "check the data and freeze the rows"
+    REPORT_PREPARED = "say that this site is prepared"
+    BEGIN_ROUND = "let all sites begin the round"
+    TRAIN = "compute the update"
+    SEND = "send the update"
+    FETCH_UPDATES = "fetch the updates that have arrived"
+    AGGREGATE = "add the updates and publish the global model"
+    STOP_BATCH = "stop the batch, because a site has failed"
+    FAIL = "say why this run has failed"
+    FINISH = "fetch the last models and write the report"
+    CLOSE = "end the worker; nothing is left to do"
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """What the Routing Server says: this site's run, and for a coordinator all runs of the batch."""
+
+    own: Run
+    batch: Sequence[Run]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Memory:
+    """What is on this site's disk. `updates` are the uids whose updates of this round have arrived."""
+
+    takes_part: bool
+    failed: bool
+    prepared: bool
+    has_last_model: bool
+    has_update: bool
+    updates: Collection[str]
+
+
+FAILING = (S.FAILED, S.PENDING_FAILED)
+READY = (S.PREPARING, S.RUNNING, S.PENDING_SUCCESS, S.PENDING_AGGREGATING, S.AGGREGATING)
+SENT = (S.PENDING_AGGREGATING, S.AGGREGATING)
+
+
+def decide(view: View, memory: Memory) -> Action | None:
+    """The next step; None: wait for others."""
+    status = view.own.status
+    if status is S.SUCCESS:
+        return Action.FINISH
+    if status is S.PENDING_FAILED or (status is S.FAILED and not memory.failed):
+        return Action.FAIL
+    if view.own.coordinates and any(run.status in FAILING for run in view.batch if run.id != view.own.id):
+        if status.live or any(run.status.live for run in view.batch):
+            return Action.STOP_BATCH
+    if status is S.FAILED:
+        return Action.CLOSE
+    if status is S.STANDBY:
+        return _standby(memory)
+    if status in (S.RUNNING, S.PENDING_SUCCESS):
+        return Action.TRAIN if memory.takes_part and not memory.has_update else Action.SEND
+    return _coordinate(view, memory) if view.own.coordinates else None
+
+
+def _standby(memory: Memory) -> Action:
+    if memory.failed:
+        return Action.RESET
+    if not memory.has_last_model:
+        return Action.FETCH_MODEL
+    return Action.PREPARE if memory.takes_part and not memory.prepared else Action.REPORT_PREPARED
+
+
+def _coordinate(view: View, memory: Memory) -> Action | None:
+    """The coordinator's own part of the round is done, or is waiting to begin."""
+    if view.own.status is S.PREPARING:
+        return Action.BEGIN_ROUND if all(run.status in READY for run in view.batch) else None
+    if missing_updates(view, memory):
+        return Action.FETCH_UPDATES
+    return Action.AGGREGATE if all(run.status in SENT for run in view.batch) else None
+
+
+def missing_updates(view: View, memory: Memory) -> list[Run]:
+    """The other sites' runs that have sent an update which is not here yet."""
+    others = (run for run in view.batch if run.id != view.own.id)
+    return [run for run in others if run.status in SENT and run.site_uid not in memory.updates]

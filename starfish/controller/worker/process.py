@@ -1,0 +1,143 @@
+"""The daemon's handle on a worker: one warm process a batch, asked a line at a time, ended as a whole tree."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+INHERITED = ("PATH", "LANG", "LC_ALL", "TMPDIR", "PYTHONPATH", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+ONE_THREAD = {name: "1" for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")}
+MARK = "STARFISH_WORKER"
+"""In the environment of a worker and of all that it starts: by this they are found, whatever session they have moved to."""
+
+
+class WorkerDied(Exception):
+    """The worker ended in the middle of a call, and nobody had asked it to."""
+
+
+class WorkerEnded(Exception):
+    """The worker was ended by this daemon; the call is not to be repeated."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refusal:
+    """An error that a person can mend, as the worker described it; `site` is the uid that a bad update came from."""
+
+    kind: str
+    code: str
+    public: str
+    private: str
+    variable: str | None
+    site: str | None
+
+
+class WorkerRefused(Exception):
+    """The worker's answer was a refusal."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.public)
+        self.refusal = refusal
+
+
+class Worker:
+    """One process and its pipes. `call` is for one thread; `end` may come from any."""
+
+    def __init__(self, work: Path, command: tuple[str, ...] = (sys.executable, "-m", "starfish.controller.worker.main")) -> None:
+        self._ended = False
+        self._ending = threading.Lock()
+        self._calls = 0
+        self.mark = mark_of(work)
+        reading, writing = os.pipe()
+        with (work / "worker.log").open("ab") as log:
+            try:
+                self._process = subprocess.Popen(
+                    command,
+                    stdin=subprocess.PIPE,
+                    stdout=log,
+                    stderr=log,
+                    pass_fds=(writing,),
+                    env=_environment() | {"STARFISH_WORKER_FD": str(writing), MARK: self.mark},
+                    start_new_session=True,
+                )
+            finally:
+                os.close(writing)
+        self._answers = os.fdopen(reading, encoding="utf-8")
+        self.pid = self._process.pid
+        self.started = started_at(self.pid)
+
+    def call(self, name: str, args: Mapping[str, Any]) -> dict[str, Any]:
+        """One step of the worker. Raises WorkerRefused, WorkerDied, WorkerEnded."""
+        self._calls += 1
+        request = json.dumps({"id": self._calls, "call": name, "args": dict(args)}) + "\n"
+        line = ""
+        with suppress(BrokenPipeError, ValueError):
+            assert self._process.stdin is not None
+            self._process.stdin.write(request.encode())
+            self._process.stdin.flush()
+            line = self._answers.readline()
+        if not line.endswith("\n"):
+            if self._ended:
+                raise WorkerEnded
+            self.end()
+            raise WorkerDied(f"the worker ended with status {self._process.returncode} during '{name}'")
+        answer = json.loads(line)
+        if "error" in answer:
+            raise WorkerRefused(Refusal(**answer["error"]))
+        result: dict[str, Any] = answer["ok"]
+        return result
+
+    def end(self) -> None:
+        """Kill it and all that it has started. May be repeated."""
+        self._ended = True
+        with self._ending:
+            end_tree(self.pid, self.started, self.mark)
+            self._process.wait()
+            with suppress(BrokenPipeError):
+                assert self._process.stdin is not None
+                self._process.stdin.close()
+
+
+def started_at(pid: int) -> float:
+    """When a process began, by which a pid that was given anew is told apart; 0 where there is none."""
+    try:
+        return psutil.Process(pid).create_time()
+    except psutil.NoSuchProcess:
+        return 0.0
+
+
+def end_tree(pid: int, started: float, mark: str) -> None:
+    """Kill the process (if it is still the one that began then), its descendants, and whoever carries the mark."""
+    doomed: list[psutil.Process] = []
+    with suppress(psutil.NoSuchProcess):
+        process = psutil.Process(pid)
+        if abs(process.create_time() - started) < 0.5:
+            doomed = [process, *process.children(recursive=True)]
+    doomed += [process for process in psutil.process_iter() if _carries(process, mark)]
+    for process in doomed:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+
+
+def mark_of(work: Path) -> str:
+    """The mark of a batch's worker: its folder."""
+    return str(work.resolve())
+
+
+def _carries(process: psutil.Process, mark: str) -> bool:
+    try:
+        return process.environ().get(MARK) == mark
+    except (psutil.NoSuchProcess, psutil.AccessDenied, OSError):
+        return False
+
+
+def _environment() -> dict[str, str]:
+    """Nothing of the daemon's own: no token, no home, no key."""
+    return {name: os.environ[name] for name in INHERITED if name in os.environ} | ONE_THREAD | {"PYTHONHASHSEED": "0"}
