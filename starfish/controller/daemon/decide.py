@@ -58,9 +58,8 @@ def decide(view: View, memory: Memory) -> Action | None:
         return Action.FINISH
     if status is S.PENDING_FAILED or (status is S.FAILED and not memory.failed):
         return Action.FAIL
-    if view.own.coordinates and any(run.status in FAILING for run in view.batch if run.id != view.own.id):
-        if status.live or any(run.status.live for run in view.batch):
-            return Action.STOP_BATCH
+    if view.own.coordinates and _broken(view):
+        return Action.STOP_BATCH
     if status is S.FAILED:
         return Action.CLOSE
     if status is S.STANDBY:
@@ -76,6 +75,12 @@ def _standby(memory: Memory) -> Action:
     if not memory.has_last_model:
         return Action.FETCH_MODEL
     return Action.PREPARE if memory.takes_part and not memory.prepared else Action.REPORT_PREPARED
+
+
+def _broken(view: View) -> bool:
+    """Whether a site has failed while others still work."""
+    failed = any(run.status in FAILING for run in view.batch)
+    return failed and any(run.status.live for run in view.batch)
 
 
 def _coordinate(view: View, memory: Memory) -> Action | None:

@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 
 INHERITED = ("PATH", "LANG", "LC_ALL", "TMPDIR", "PYTHONPATH", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
-ONE_THREAD = {name: "1" for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")}
+ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 MARK = "STARFISH_WORKER"
 """In the environment of a worker and of all that it starts: by this they are found, whatever session they have moved to."""
 

@@ -60,8 +60,8 @@ def aggregate(work: str, task_seq: int, round_seq: int) -> Result:
     try:
         outcome = task.aggregate(_updates(folder, task, task_seq, round_seq), _last_model(folder, task_seq, round_seq))
     except NoEstimate as error:
-        failure = {"code": error.code, "message": error.public, "term": error.variable}
-        outcome = Outcome(model=Payload(meta={"failure": failure}), done=True)
+        explained = {"code": error.code, "message": error.public, "term": error.variable}
+        outcome = Outcome(model=Payload(meta={"failure": explained}), done=True)
     stamp = _stamp("model", task, task_seq, round_seq) | {"done": outcome.done}
     model = Payload(meta={"starfish": stamp, "task": outcome.model.meta}, arrays=outcome.model.arrays)
     failure = outcome.model.meta.get("failure")

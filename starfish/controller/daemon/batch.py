@@ -1,0 +1,136 @@
+"""One batch at this site: its folder, its worker, its log lines, and the failures that it may end with."""
+
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from starfish.controller.config import Home, SiteConfig
+from starfish.controller.daemon.decide import Memory
+from starfish.controller.daemon.journal import BatchKey, Journal, Level
+from starfish.controller.guard.policy import Policy
+from starfish.controller.worker.folder import BatchFolder
+from starfish.controller.worker.process import Refusal, Worker, WorkerDied
+from starfish.protocol.messages import Run
+from starfish.sdk import Client
+
+LIVES = 3
+"""So often a step is begun with a new worker before the run is given up."""
+
+
+class RunFailed(Exception):
+    """This site's run cannot go on. `public` may leave; `private` is for this site's people."""
+
+    def __init__(self, public: str, *, code: str, private: str | None = None, variable: str | None = None) -> None:
+        super().__init__(public)
+        self.public = public
+        self.private = private or public
+        self.code = code
+        self.variable = variable
+
+    @staticmethod
+    def of(refusal: Refusal) -> "RunFailed":
+        return RunFailed(refusal.public, code=refusal.code, private=refusal.private, variable=refusal.variable)
+
+
+class Batch:
+    """What all steps of a batch share. Nothing in it is lost with the process but the warm worker."""
+
+    def __init__(self, home: Home, config: SiteConfig, client: Client, journal: Journal, policy: Policy, run: Run) -> None:
+        self.home, self.config, self.client, self.journal, self.policy = home, config, client, journal, policy
+        self.key: BatchKey = (run.project, run.batch)
+        self.folder = BatchFolder(home.work(run.project, run.batch))
+        self.folder.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.worker: Worker | None = None
+        self._write_terms(run)
+
+    @property
+    def work(self) -> str:
+        return str(self.folder.path)
+
+    @property
+    def public_log(self) -> Path:
+        return self.folder.path / "public.log"
+
+    def memory(self, run: Run) -> Memory:
+        """What is on the disk, as `decide` asks for it."""
+        binding = self.home.binding(run.project)
+        known = self.journal.known(run.id)
+        seq, turn = run.position
+        previous = previous_position(run)
+        return Memory(
+            takes_part=not (run.coordinates and binding is not None and binding.source is None),
+            failed=known is not None and known.failed,
+            prepared=self.folder.rows.exists() and self.folder.flow.exists(),
+            has_last_model=previous is None or self.folder.model(*previous).exists(),
+            has_update=self.folder.update(seq, turn, self.config.uid).exists(),
+            updates=frozenset(uid for uid, _ in self.folder.updates(seq, turn)),
+        )
+
+    def call(self, name: str, **args: Any) -> dict[str, Any]:
+        """A step of the worker, begun again where the worker died. Raises WorkerRefused, WorkerEnded, RunFailed."""
+        for _ in range(LIVES):
+            worker = self._warm()
+            began = time.monotonic()
+            try:
+                result = worker.call(name, {"work": self.work, **args})
+            except WorkerDied as error:
+                self.worker = None
+                self.log("warning", f"worker_died: {error}; it is started again")
+                continue
+            self.say(f"{name} took {time.monotonic() - began:.3f} s")
+            for line in result.get("log", ()):
+                self.say(line)
+            return result
+        raise RunFailed(
+            f"The worker process ended unexpectedly {LIVES} times during '{name}'.",
+            code="worker-died",
+            private=f"The worker process ended unexpectedly {LIVES} times during '{name}'; {self.folder.path / 'worker.log'} says more.",
+        )
+
+    def end_worker(self) -> None:
+        """May be called from any thread, and more than once."""
+        worker, self.worker = self.worker, None
+        if worker is not None:
+            worker.end()
+            self.journal.worker_ended(self.key)
+
+    def say(self, line: str) -> None:
+        """A public line: states, rounds, durations; never a row. The coordinator reads it."""
+        with self.public_log.open("a", encoding="utf-8") as file:
+            file.write(f"{datetime.now(UTC).isoformat(timespec='milliseconds')} {line}\n")
+        self.journal.log(self.key, "info", line)
+
+    def log(self, level: Level, public: str, private: str | None = None) -> None:
+        """A line for this site's people."""
+        self.journal.log(self.key, level, public, private)
+
+    def _warm(self) -> Worker:
+        if self.worker is None:
+            self.worker = Worker(self.folder.path)
+            self.journal.worker_began(self.key, self.worker.pid, self.worker.started)
+        return self.worker
+
+    def _write_terms(self, run: Run) -> None:
+        """What the batch began with; later rounds and a restart use the same."""
+        if self.folder.terms.exists():
+            return
+        project = self.client.project(run.project)
+        tasks = [{"seq": task["seq"], "model": task["model"], "config": _config(task)} for task in run.tasks]
+        terms = {"project": project.name, "batch": run.batch, "tasks": tasks, "definition": dict(project.definition)}
+        self.folder.write_json(self.folder.terms, terms)
+
+
+def previous_position(run: Run) -> tuple[int, int] | None:
+    """The task and round whose global model the present round follows; None in the first round of all."""
+    seq, turn = run.position
+    if turn > 1:
+        return seq, turn - 1
+    if seq == min(int(task["seq"]) for task in run.tasks):
+        return None
+    return seq - 1, int(run.task_at(seq - 1)["config"]["current_round"])
+
+
+def _config(task: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in task["config"].items() if key != "current_round"}

@@ -1,0 +1,258 @@
+"""Doing what was decided. Every step may be done twice: files are written durably, moves are taken only from where the run is."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from starfish.controller.daemon.batch import Batch, RunFailed, previous_position
+from starfish.controller.daemon.decide import FAILING, Action, View, missing_updates
+from starfish.controller.guard import egress
+from starfish.controller.worker.process import WorkerRefused
+from starfish.protocol.messages import Run
+from starfish.protocol.run_state import RunStatus as S
+from starfish.sdk import Conflict, NotFound
+from starfish.sdk.client import Kind
+
+INLINE = 1 << 20
+UPDATE, MODEL, LOG, FAILURE = "mid-artifacts", "artifacts", "logs.txt", "failure.json"
+
+
+def perform(action: Action, batch: Batch, view: View) -> Run | None:
+    """Do it; the run as it is afterwards, where that is known. Raises RouterUnreachable, Problem, RunFailed, WorkerEnded."""
+    return STEPS[action](batch, view)
+
+
+def _reset(batch: Batch, view: View) -> Run:
+    """A restart. In the first round of all the rows are prepared anew: what was wrong with them may have been mended."""
+    batch.say("restarted")
+    if view.own.position == (min(int(task["seq"]) for task in view.own.tasks), 1):
+        batch.end_worker()
+        for path in (batch.folder.rows, batch.folder.flow):
+            path.unlink(missing_ok=True)
+        for folder in ("updates", "models"):
+            shutil.rmtree(batch.folder.path / folder, ignore_errors=True)
+    batch.journal.mark(view.own.id, failed=False)
+    return view.own
+
+
+def _fetch_model(batch: Batch, view: View) -> Run:
+    position = previous_position(view.own)
+    assert position is not None
+    _fetch(batch, view.own.id, "artifacts", position, batch.folder.model(*position))
+    return view.own
+
+
+def _prepare(batch: Batch, view: View) -> Run:
+    binding = batch.home.binding(view.own.project)
+    if binding is None or binding.source is None:
+        raise RunFailed(
+            "No dataset has been given for this project.",
+            code="no-dataset",
+            private="No dataset has been given for this project; 'starfish project join' with --dataset does.",
+        )
+    batch.call("prepare", site=batch.config.uid, source=binding.source, mapping=binding.mapping)
+    return view.own
+
+
+def _report_prepared(batch: Batch, view: View) -> Run:
+    seq, turn = view.own.position
+    batch.say(f"task {seq} ({view.own.task['model']}), round {turn}: prepared")
+    return batch.client.step(view.own, [S.PREPARING])
+
+
+def _begin_round(batch: Batch, view: View) -> Run:
+    return batch.client.step(view.own, [S.RUNNING], everyone=True)
+
+
+def _train(batch: Batch, view: View) -> Run:
+    seq, turn = view.own.position
+    batch.call("train", site=batch.config.uid, task_seq=seq, round_seq=turn)
+    return view.own
+
+
+def _send(batch: Batch, view: View) -> Run:
+    """The update and the log so far; a coordinator without data sends its log alone."""
+    own, (seq, turn) = view.own, view.own.position
+    chain = [S.PENDING_SUCCESS, S.PENDING_AGGREGATING] if own.status is S.RUNNING else [S.PENDING_AGGREGATING]
+    batch.say(f"task {seq} ({own.task['model']}), round {turn}: sent")
+    _upload_log(batch, own)
+    file = batch.folder.update(seq, turn, batch.config.uid)
+    if not file.exists():
+        return batch.client.step(own, chain)
+    return _step_with(batch, own, chain, "mid_artifacts", UPDATE, file, "update")
+
+
+def _fetch_updates(batch: Batch, view: View) -> Run:
+    seq, turn = view.own.position
+    for run in missing_updates(view, batch.memory(view.own)):
+        try:
+            _fetch(batch, run.id, "mid_artifacts", (seq, turn), batch.folder.update(seq, turn, run.site_uid))
+        except NotFound as error:
+            name = _names(batch).get(run.site_uid, run.site_uid)
+            raise RunFailed(f"{name} sent no update for task {seq}, round {turn}.", code="no-update") from error
+    return view.own
+
+
+def _aggregate(batch: Batch, view: View) -> Run:
+    """Add up, publish, and move on, in one step of the Routing Server's."""
+    own, (seq, turn) = view.own, view.own.position
+    try:
+        result = batch.call("aggregate", task_seq=seq, round_seq=turn)
+    except WorkerRefused as error:
+        refusal = error.refusal
+        if refusal.site is None:
+            raise
+        name = _names(batch).get(refusal.site, refusal.site)
+        batch.folder.update(seq, turn, refusal.site).unlink(missing_ok=True)
+        raise RunFailed(f"{name}: {refusal.public}", code=refusal.code) from error
+    ends = bool(result["done"])
+    over = own.last_task and (ends or own.last_round)
+    chain = [S.SUCCESS if over else S.STANDBY]
+    if own.status is S.PENDING_AGGREGATING:
+        chain.insert(0, S.AGGREGATING)
+    if not over:
+        batch.say(f"task {seq} ({own.task['model']}): {'ended' if ends else 'went on'} after round {turn}")
+    return _step_with(batch, own, chain, "artifacts", MODEL, Path(result["path"]), "model", everyone=True, end_task=ends)
+
+
+def _stop_batch(batch: Batch, view: View) -> Run | None:
+    """Say which site failed and why; then stop everybody."""
+    names = _names(batch)
+    for run in view.batch:
+        if run.status in FAILING and run.id != view.own.id:
+            reason = _reason(batch, run)
+            if reason is None and run.status is S.PENDING_FAILED:
+                continue
+            batch.log("error", f"{names.get(run.site_uid, run.site_uid)} failed: {reason or 'it gave no reason'}")
+    if view.own.status.live:
+        batch.end_worker()
+        batch.client.action(view.own.id, "coordinator", "stop", view.own.project, view.own.batch)
+        return None
+    batch.client.set_status(view.own.id, S.FAILED, everyone=True)
+    return None
+
+
+def _fail(batch: Batch, view: View) -> Run | None:
+    """The run was stopped, here or by its coordinator."""
+    batch.end_worker()
+    batch.say("stopped")
+    fail(batch, view.own, None)
+    return None
+
+
+def fail(batch: Batch, own: Run, reason: RunFailed | None) -> None:
+    """Tell why (the public part), then move to Failed; a coordinator takes the whole batch along."""
+    if reason:
+        batch.log("error", f"failed: {reason.public}", f"failed: {reason.private}")
+        batch.say(f"failed: {reason.public}")
+        notice = egress.failure_notice(reason.code, reason.public, reason.variable, own.cur_seq)
+        _upload(batch, own, FAILURE, notice, "failure")
+    _upload_log(batch, own)
+    batch.journal.mark(own.id, failed=True)
+    if own.status is not S.FAILED:
+        batch.client.set_status(own.id, S.FAILED, everyone=own.coordinates)
+
+
+def _finish(batch: Batch, view: View) -> Run | None:
+    own = view.own
+    for task in own.tasks:
+        position = int(task["seq"]), int(task["config"]["current_round"])
+        if not batch.folder.model(*position).exists():
+            _fetch(batch, own.id, "artifacts", position, batch.folder.model(*position))
+    names = _names(batch) if own.coordinates else None
+    batch.call("report", site=batch.config.uid, site_name=batch.config.name, site_names=names)
+    batch.say("success")
+    return _close(batch, view)
+
+
+def _close(batch: Batch, view: View) -> Run | None:
+    batch.end_worker()
+    batch.journal.mark(view.own.id, finished=True)
+    return None
+
+
+STEPS: Mapping[Action, Callable[[Batch, View], Run | None]] = {
+    Action.RESET: _reset,
+    Action.FETCH_MODEL: _fetch_model,
+    Action.PREPARE: _prepare,
+    Action.REPORT_PREPARED: _report_prepared,
+    Action.BEGIN_ROUND: _begin_round,
+    Action.TRAIN: _train,
+    Action.SEND: _send,
+    Action.FETCH_UPDATES: _fetch_updates,
+    Action.AGGREGATE: _aggregate,
+    Action.STOP_BATCH: _stop_batch,
+    Action.FAIL: _fail,
+    Action.FINISH: _finish,
+    Action.CLOSE: _close,
+}
+
+
+def _step_with(
+    batch: Batch,
+    own: Run,
+    chain: list[S],
+    kind: Kind,
+    name: str,
+    file: Path,
+    what: egress.What,
+    *,
+    everyone: bool = False,
+    end_task: bool = False,
+) -> Run:
+    """A step with a file: inline where it is small, else stored before."""
+    departure = egress.release(batch.journal, batch.policy, batch.key, what, name, file.read_bytes())
+    if len(departure.data) <= INLINE:
+        return batch.client.step(own, chain, everyone=everyone, end_task=end_task, artifact=(kind, name, departure.data))
+    batch.client.upload(own.id, *own.position, [(kind, name, file)])
+    return batch.client.step(own, chain, everyone=everyone, end_task=end_task, stored=(kind, name, departure.sha256))
+
+
+def _upload_log(batch: Batch, own: Run) -> None:
+    _upload(batch, own, LOG, egress.public_log(batch.public_log), "logs")
+
+
+def _upload(batch: Batch, own: Run, name: str, data: bytes, what: egress.What) -> None:
+    """Of a run that has left the round meanwhile nothing more is taken, and nothing is missing."""
+    departure = egress.release(batch.journal, batch.policy, batch.key, what, name, data)
+    with tempfile.TemporaryDirectory(dir=batch.folder.path) as folder:
+        file = Path(folder) / name
+        file.write_bytes(departure.data)
+        try:
+            batch.client.upload(own.id, *own.position, [("logs", name, file)])
+        except Conflict:
+            batch.log("info", f"{name} came too late for round {own.round_seq}")
+
+
+def _fetch(batch: Batch, run_id: int, kind: Kind, position: tuple[int, int], to: Path) -> None:
+    """One file of a round, durably in its place. Raises NotFound."""
+    with tempfile.TemporaryDirectory(dir=batch.folder.path) as folder:
+        files = batch.client.download(run_id, kind, *position, Path(folder))
+        wanted = UPDATE if kind == "mid_artifacts" else MODEL
+        found = [file for file in files if file.name.endswith(f"-{position[0]}-{position[1]}-{wanted}")]
+        if not found:
+            raise NotFound(f"No {wanted} of task {position[0]}, round {position[1]} is stored.")
+        batch.folder.write(to, found[0].read_bytes())
+
+
+def _reason(batch: Batch, run: Run) -> str | None:
+    """What a failed site said in public."""
+    with tempfile.TemporaryDirectory(dir=batch.folder.path) as folder:
+        try:
+            files = batch.client.download(run.id, "logs", *run.position, Path(folder))
+        except NotFound:
+            return None
+        for file in files:
+            if file.name.endswith(FAILURE):
+                try:
+                    return str(json.loads(file.read_bytes())["message"])
+                except (ValueError, KeyError, TypeError):
+                    return "its notice can't be read"
+    return None
+
+
+def _names(batch: Batch) -> dict[str, str]:
+    """The members' names by uid, for the coordinator's people."""
+    return {member.site.uid: member.site.name for member in batch.client.participants(batch.key[0])}
