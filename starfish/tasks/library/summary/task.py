@@ -1,0 +1,229 @@
+"""The task: one round of counts and moments, then rounds of counts that close in on the quantiles."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from starfish.tasks.api import Count, Outcome, Rows, Task, TaskReport
+from starfish.tasks.errors import InvalidTask, NoEstimate
+from starfish.tasks.library.summary.cells import Cell, local_cells, merged
+from starfish.tasks.library.summary.config import SummaryConfig
+from starfish.tasks.library.summary.quantiles import CUTS, counts_below, cuts, first_bracket, narrowed, rank_of
+from starfish.tasks.library.summary.report import summary_report
+from starfish.tasks.payload import Payload
+from starfish.tasks.study import Study
+from starfish.tasks.summation import CompensatedSum
+from starfish.tasks.updates import Expected, Shape, checked
+
+Array = np.ndarray
+NUMERIC, LEVELLED = ("number", "integer"), ("binary", "category")
+
+
+class SummaryStatistics(Task):
+    """Counts, missing values, means, standard deviations, quantiles; by group with tests and standardised differences."""
+
+    name = "SummaryStatistics"
+    title = "Summary statistics"
+    Config = SummaryConfig
+    config: SummaryConfig
+    complete_cases = False
+    leaves: ClassVar[Sequence[str]] = (
+        "Round 1: for each variable (and group) the number of values and of missing ones, mean and sum of squares; rows by level. "
+        "With min_max also the smallest and the largest value.",
+        "Each further round: how many values lie at or below each of 63 points inside a quantile's bracket.",
+    )
+
+    def __init__(self, config: SummaryConfig, study: Study) -> None:
+        super().__init__(config, study)
+        chosen = config.variables or tuple(
+            name for name, v in study.variables.items() if v.type in NUMERIC + LEVELLED and name != config.group
+        )
+        for name in (*chosen, *((config.group,) if config.group else ())):
+            self._require(name, NUMERIC + LEVELLED)
+        if config.group:
+            self._require(config.group, LEVELLED)
+        described = [name for name in dict.fromkeys(chosen) if name != config.group]
+        self.numeric = [name for name in described if study.variables[name].type in NUMERIC]
+        self.levelled = [name for name in described if study.variables[name].type in LEVELLED]
+        if not described:
+            raise InvalidTask("SummaryStatistics: there is no variable to describe.", code="variables")
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        return (*self.numeric, *self.levelled, *((self.config.group,) if self.config.group else ()))
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The groups' levels; one nameless group where none is asked for."""
+        return self.study.variables[self.config.group].values if self.config.group else ("",)
+
+    def count(self, rows: Rows) -> Count:
+        return Count(used=rows.n)
+
+    def check(self, rows: Rows) -> None:
+        """Any rows may be described."""
+
+    def train(self, rows: Rows, model: Payload | None, *, site: str) -> Payload:
+        stage = "moments" if model is None else str(model.meta["stage"])
+        arrays = self._moments(rows) if model is None else self._counts(rows, model)
+        return Payload(meta={"stage": stage}, arrays=arrays)
+
+    def aggregate(self, updates: Iterable[tuple[str, Payload]], model: Payload | None) -> Outcome:
+        if model is None:
+            arrays = self._pool_moments(checked(updates, self._expected_moments()))
+            meta: dict[str, Any] = {}
+        else:
+            arrays = self._pool_counts(checked(updates, self._expected_counts(model)), model)
+            meta = dict(model.meta)
+        done = self._narrow_enough(arrays)
+        meta["stage"] = "done" if done else "quantiles"
+        return Outcome(model=Payload(meta=meta, arrays=arrays), done=done)
+
+    def report(self, model: Payload, *, site_names: Mapping[str, str] | None = None) -> TaskReport:
+        return summary_report(self, model)
+
+    def codes(self, rows: Rows) -> Array:
+        """The group's code of each row (n,); the code after the last is for rows whose group is missing."""
+        if not self.config.group:
+            return np.zeros(rows.n, dtype=np.int64)
+        return _codes(rows.columns[self.config.group], len(self.groups))
+
+    def cell(self, arrays: Mapping[str, Array], place: int, group: int | None) -> Cell:
+        """Of the numeric variable at `place`, in one group or in all."""
+        cells = arrays["cells"][place]
+        return merged(cells if group is None else cells[group : group + 1])
+
+    def width(self, place: int, cell: Cell) -> float:
+        """How narrow this variable's brackets must be."""
+        stated = self.study.variables[self.numeric[place]].resolution
+        if stated is not None:
+            return stated
+        if self.study.variables[self.numeric[place]].type == "integer":
+            return 0.999
+        return self.config.resolution * float(np.sqrt(cell.squares / cell.n)) if cell.n else np.inf
+
+    def _require(self, name: str, types: tuple[str, ...]) -> None:
+        variable = self.study.variables.get(name)
+        if variable is None:
+            raise InvalidTask(f"SummaryStatistics: there is no variable '{name}'. {self.study.near(name)}", code="variables", variable=name)
+        if variable.type not in types:
+            raise InvalidTask(
+                f"SummaryStatistics: '{name}' is of type {variable.type}; here type {' or '.join(types)} is needed.",
+                code="variables",
+                variable=name,
+            )
+
+    @property
+    def _cells(self) -> int:
+        return len(self.groups) + 1
+
+    def _moments(self, rows: Rows) -> dict[str, Array]:
+        group = self.codes(rows)
+        columns = [rows.columns[name] for name in self.numeric]
+        arrays = {
+            "rows": np.bincount(group, minlength=self._cells).astype(np.float64),
+            "cells": np.array([local_cells(column, group, self._cells) for column in columns]).reshape(-1, self._cells, 3),
+        }
+        if self.config.min_max:
+            ends = [(np.nanmin(c), np.nanmax(c)) if (~np.isnan(c)).any() else (0.0, 0.0) for c in columns]
+            arrays["extremes"] = np.array(ends).reshape(-1, 2)
+        for name in self.levelled:
+            levels = len(self.study.variables[name].values)
+            flat = group * (levels + 1) + _codes(rows.columns[name], levels)
+            counted = np.bincount(flat, minlength=self._cells * (levels + 1)).astype(np.float64)
+            arrays[f"levels:{name}"] = counted.reshape(self._cells, levels + 1)
+        return arrays
+
+    def _expected_moments(self) -> Expected:
+        shapes: dict[str, Shape] = {"rows": (self._cells,), "cells": (len(self.numeric), self._cells, 3)}
+        shapes |= {f"levels:{name}": (self._cells, len(self.study.variables[name].values) + 1) for name in self.levelled}
+        if self.config.min_max:
+            shapes["extremes"] = (len(self.numeric), 2)
+        return Expected(stage="moments", shapes=shapes, counts=tuple(name for name in shapes if name not in ("cells", "extremes")))
+
+    def _pool_moments(self, updates: Iterable[tuple[str, Payload]]) -> dict[str, Array]:
+        sums: dict[str, CompensatedSum] = {}
+        cells, extremes = [], []
+        for _, update in updates:
+            for name, array in update.arrays.items():
+                if name not in ("cells", "extremes"):
+                    sums.setdefault(name, CompensatedSum()).add(array)
+            cells.append(update.arrays["cells"])
+            if self.config.min_max:
+                extremes.append((update.arrays["cells"][:, :, 0].sum(axis=1) > 0, update.arrays["extremes"]))
+        if not cells:
+            raise NoEstimate("No site sent an update.", code="no-updates")
+        arrays = {name: total.total for name, total in sums.items()}
+        stacked = np.array(cells)
+        arrays["cells"] = np.zeros(stacked.shape[1:])
+        for place in range(len(self.numeric)):
+            for group in range(self._cells):
+                cell = merged(stacked[:, place, group])
+                arrays["cells"][place, group] = (cell.n, cell.mean, cell.squares) if cell.n else 0.0
+        if self.config.min_max:
+            arrays["extremes"] = _pooled_extremes(extremes, len(self.numeric))
+        arrays["low"], arrays["high"] = self._first_brackets(arrays)
+        return arrays
+
+    def _places(self, arrays: Mapping[str, Array]) -> Iterator[tuple[int, int, int, Cell, float]]:
+        """Every bracket: variable, cell (the last stands for all rows), quantile; with its moments and its q."""
+        for place in range(len(self.numeric)):
+            for group in range(self._cells):
+                cell = self.cell(arrays, place, None if group == len(self.groups) else group)
+                for number, q in enumerate(self.config.quantiles):
+                    yield place, group, number, cell, q
+
+    def _first_brackets(self, arrays: Mapping[str, Array]) -> tuple[Array, Array]:
+        shape = (len(self.numeric), self._cells, len(self.config.quantiles))
+        low, high = np.zeros(shape), np.zeros(shape)
+        for place, group, number, cell, q in self._places(arrays):
+            low[place, group, number], high[place, group, number] = first_bracket(cell, q)
+        return low, high
+
+    def _narrow_enough(self, arrays: Mapping[str, Array]) -> bool:
+        return all(
+            arrays["high"][place, group, number] - arrays["low"][place, group, number] <= self._goal(place, cell)
+            for place, group, number, cell, _ in self._places(arrays)
+        )
+
+    def _goal(self, place: int, cell: Cell) -> float:
+        """The width asked for, but never below what floating-point numbers of this size can tell apart."""
+        return max(self.width(place, cell), 1e-12 * abs(cell.mean) if cell.n else 0.0, 1e-300) if cell.squares else np.inf
+
+    def _counts(self, rows: Rows, model: Payload) -> dict[str, Array]:
+        points, group = cuts(model.arrays["low"], model.arrays["high"]), self.codes(rows)
+        below = np.zeros(points.shape)
+        for place, name in enumerate(self.numeric):
+            for code in range(len(self.groups)):
+                below[place, code] = counts_below(rows.columns[name][group == code], points[place, code])
+            below[place, -1] = counts_below(rows.columns[name], points[place, -1])
+        return {"below": below}
+
+    def _expected_counts(self, model: Payload) -> Expected:
+        return Expected(stage="quantiles", shapes={"below": (*model.arrays["low"].shape, CUTS)}, counts=("below",))
+
+    def _pool_counts(self, updates: Iterable[tuple[str, Payload]], model: Payload) -> dict[str, Array]:
+        total = CompensatedSum()
+        for _, update in updates:
+            total.add(update.arrays["below"])
+        arrays = dict(model.arrays)
+        rank = np.ones(arrays["low"].shape)
+        for place, group, number, cell, q in self._places(arrays):
+            rank[place, group, number] = rank_of(q, cell.n)
+        arrays["low"], arrays["high"] = narrowed(arrays["low"], arrays["high"], total.total, rank)
+        return arrays
+
+
+def _codes(column: Array, levels: int) -> Array:
+    """Codes of a category or binary column (n,); missing values get the code after the last."""
+    codes = np.where(np.isnan(column), levels, column).astype(np.int64) if column.dtype.kind == "f" else column.astype(np.int64)
+    return np.where(codes < 0, levels, codes)
+
+
+def _pooled_extremes(sites: Sequence[tuple[Array, Array]], variables: int) -> Array:
+    pooled = np.full((variables, 2), np.nan)
+    for present, ends in sites:
+        pooled[present, 0] = np.fmin(pooled[present, 0], ends[present, 0])
+        pooled[present, 1] = np.fmax(pooled[present, 1], ends[present, 1])
+    return pooled
