@@ -1,8 +1,10 @@
 """What a site asks of its Routing Server; the wire's objects come back as `starfish.protocol.messages`."""
 
 import base64
+import io
 import uuid
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -120,15 +122,13 @@ class Client:
             body["artifact"] = dict(zip(("kind", "name", "sha256"), stored, strict=True))
         return self._one(Run.from_json, "POST", f"runs/{run.id}/step/", json=body, headers=_key())
 
-    def upload(self, run_id: int, task_seq: int, round_seq: int, files: Sequence[tuple[Kind, str, Path]]) -> None:
-        """Store files of a run's round; under a name that is taken the later bytes replace the earlier."""
+    def upload(self, run_id: int, task_seq: int, round_seq: int, kind: Kind, name: str, content: Path | bytes) -> None:
+        """Store a file of a run's round; under a name that is taken the later bytes replace the earlier."""
         fields = {"run": str(run_id), "task_seq": str(task_seq), "round_seq": str(round_seq)}
-        opened = [(kind, (name, path.open("rb"), "application/octet-stream")) for kind, name, path in files]
-        try:
-            self._transport.request("POST", "runs-action/upload/", data=fields, files=opened, attempts=1)
-        finally:
-            for _, (_, file, _) in opened:
-                file.close()
+        with content.open("rb") if isinstance(content, Path) else io.BytesIO(content) as file:
+            files = {kind: (name, file, "application/octet-stream")}
+            # Once: a body that was read halfway is not sent again from there.
+            self._transport.request("POST", "runs-action/upload/", data=fields, files=files, attempts=1)
 
     def download(
         self, run_id: int, kind: Kind, task_seq: int | None, round_seq: int | None, folder: Path, *, all_runs: bool = False
@@ -143,7 +143,7 @@ class Client:
             self._fetch(params, archive)
             with zipfile.ZipFile(archive) as packed:
                 return [Path(packed.extract(member, folder)) for member in packed.namelist()]
-        except zipfile.BadZipFile as error:
+        except (zipfile.BadZipFile, zlib.error) as error:
             raise RouterUnreachable(f"A download from {self._transport.url} arrived damaged; it will have to be repeated.") from error
         finally:
             archive.unlink(missing_ok=True)

@@ -1,7 +1,7 @@
 """What a site does next: a pure function of what the Routing Server says and of what is on the site's own disk."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from starfish.protocol.messages import Run
@@ -33,6 +33,26 @@ class View:
     own: Run
     batch: Sequence[Run]
 
+    def moved(self, own: Run, action: Action) -> "View":
+        """After a step of this site's own; at a barrier whoever waited there has moved along."""
+
+        def along(run: Run) -> Run:
+            if run.id == own.id:
+                return own
+            if action is Action.BEGIN_ROUND and run.status is S.PREPARING:
+                return replace(run, status=S.RUNNING)
+            if action is Action.AGGREGATE:
+                return replace(run, status=own.status, cur_seq=own.cur_seq, tasks=own.tasks)
+            return run
+
+        return View(own=own, batch=[along(run) for run in self.batch])
+
+    @property
+    def broken(self) -> bool:
+        """Whether a site has failed while others still work: for the coordinator to see."""
+        failed = any(run.status in FAILING for run in self.batch)
+        return self.own.coordinates and failed and any(run.status.live for run in self.batch)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Memory:
@@ -58,14 +78,20 @@ def decide(view: View, memory: Memory) -> Action | None:
         return Action.FINISH
     if status is S.PENDING_FAILED or (status is S.FAILED and not memory.failed):
         return Action.FAIL
-    if view.own.coordinates and _broken(view):
+    if view.broken:
         return Action.STOP_BATCH
     if status is S.FAILED:
         return Action.CLOSE
     if status is S.STANDBY:
         return _standby(memory)
-    if status in (S.RUNNING, S.PENDING_SUCCESS):
-        return Action.TRAIN if memory.takes_part and not memory.has_update else Action.SEND
+    if view.own.coordinates and _may_begin(view):
+        return Action.BEGIN_ROUND
+    if status is S.PREPARING:
+        return None
+    if memory.takes_part and not memory.has_update and (view.own.coordinates or status not in SENT):
+        return Action.TRAIN
+    if status not in SENT:
+        return Action.SEND
     return _coordinate(view, memory) if view.own.coordinates else None
 
 
@@ -77,16 +103,13 @@ def _standby(memory: Memory) -> Action:
     return Action.PREPARE if memory.takes_part and not memory.prepared else Action.REPORT_PREPARED
 
 
-def _broken(view: View) -> bool:
-    """Whether a site has failed while others still work."""
-    failed = any(run.status in FAILING for run in view.batch)
-    return failed and any(run.status.live for run in view.batch)
+def _may_begin(view: View) -> bool:
+    """Whether somebody waits to begin the round (a site that was restarted alone, too), and nobody is behind."""
+    return all(run.status in READY for run in view.batch) and any(run.status is S.PREPARING for run in view.batch)
 
 
 def _coordinate(view: View, memory: Memory) -> Action | None:
-    """The coordinator's own part of the round is done, or is waiting to begin."""
-    if view.own.status is S.PREPARING:
-        return Action.BEGIN_ROUND if all(run.status in READY for run in view.batch) else None
+    """The coordinator's own part of the round is done."""
     if missing_updates(view, memory):
         return Action.FETCH_UPDATES
     return Action.AGGREGATE if all(run.status in SENT for run in view.batch) else None

@@ -4,27 +4,30 @@ import logging
 import logging.handlers
 import os
 import signal
+import sqlite3
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 from starfish.controller.config import Home
 from starfish.controller.daemon.batch import Batch, RunFailed
-from starfish.controller.daemon.decide import FAILING, View, decide
+from starfish.controller.daemon.decide import FAILING, Action, View, decide
 from starfish.controller.daemon.journal import BatchKey, Journal
 from starfish.controller.daemon.lock import only_daemon
 from starfish.controller.daemon.perform import fail, perform
+from starfish.controller.errors import HomeError
 from starfish.controller.guard.policy import read_policy
-from starfish.controller.worker.process import WorkerEnded, WorkerRefused, end_tree, mark_of
+from starfish.controller.worker.process import WorkerEnded, WorkerRefused, end_marked, end_tree, mark_of
 from starfish.protocol.messages import Run
 from starfish.sdk import Client, Conflict, Forbidden, NotFound, Problem, RouterUnreachable, Unauthorized
 
 HEARTBEAT_S = 15.0
-IDLE_S, BUSY_S = 2.0, 0.2
+IDLE_S, BUSY_S, LONGEST_POLL_S = 2.0, 0.2, 15.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S, REFUSED_PAUSE_S = 0.2, 5.0, 5.0
-GOODBYE_S = 1.0
+GOODBYE_S = 0.8
 log = logging.getLogger("starfish.daemon")
 
 
@@ -35,9 +38,8 @@ def run(home: Home, *, poll: float | None = None, stop: threading.Event | None =
     with only_daemon(home):
         _log_to(home.path / "daemon.log")
         stop = stop or _stop_on_signals()
-        chosen = poll or float(os.environ.get("STARFISH_POLL_S", "0")) or None
         with Journal(home.journal_file) as journal:
-            daemon = Daemon(home, home.client(), journal, poll=chosen, stop=stop)
+            daemon = Daemon(home, home.client(), journal, poll=poll or _poll_of_environment(), stop=stop)
             log.info("up site=%s router=%s pid=%d", config.name, config.router, os.getpid())
             daemon.work()
             log.info("down site=%s", config.name)
@@ -55,22 +57,30 @@ class Daemon:
         self._patience = Patience(journal)
 
     def work(self) -> None:
+        """Until told to stop. A Routing Server that hangs holds up the learning thread alone, not the end."""
         self._end_leftovers()
+        learning = threading.Thread(target=self._keep_learning, name="learning", daemon=True)
+        learning.start()
+        self.stop.wait()
+        self._leave(learning)
+
+    def _keep_learning(self) -> None:
         while not self.stop.is_set():
             busy = self._patience.around(self._learn)
             self.stop.wait(self._patience.pause or self.poll or (BUSY_S if busy else IDLE_S))
-        self._leave()
 
     def _learn(self) -> bool:
         """One look at the Routing Server; whether a run of this site is live."""
+        self.threads = {key: thread for key, thread in self.threads.items() if thread.is_alive()}
         if time.monotonic() >= self._beat_due:
             self.client.heartbeat(self.config.uid)
             self._beat_due = time.monotonic() + HEARTBEAT_S
+        asked = time.monotonic()
         active = self.client.active_runs(self.config.uid)
         own = {run.id: run for run in active if run.site_uid == self.config.uid}
         for run in own.values():
             self.journal.take_up(run.id, (run.project, run.batch), coordinates=run.coordinates)
-            self._tell(run, active)
+            self._tell(run, active, asked)
         for known in self.journal.unfinished():
             if known.run not in own:
                 self._ended(known.run)
@@ -78,18 +88,19 @@ class Daemon:
 
     def _ended(self, run_id: int) -> None:
         """A run that was live and is no longer listed."""
+        asked = time.monotonic()
         try:
-            self._tell(self.client.run(run_id), [])
+            self._tell(self.client.run(run_id), [], asked)
         except NotFound:
             self.journal.mark(run_id, finished=True)
 
-    def _tell(self, own: Run, active: list[Run]) -> None:
+    def _tell(self, own: Run, active: list[Run], asked: float) -> None:
         key = (own.project, own.batch)
         thread = self.threads.get(key)
         if thread is None or not thread.is_alive():
             thread = self.threads[key] = BatchThread(self, own)
             thread.start()
-        thread.see(View(own=own, batch=self._whole_batch(own, active)))
+        thread.see(View(own=own, batch=self._whole_batch(own, active)), asked)
 
     def _whole_batch(self, own: Run, active: list[Run]) -> list[Run]:
         """All runs of the batch for its coordinator; runs that have ended are asked for only where some are missing."""
@@ -105,16 +116,22 @@ class Daemon:
 
     def _end_leftovers(self) -> None:
         """Workers that a killed daemon left behind."""
+        end_marked(self.home.batches)
         for key, pid, started in self.journal.workers():
             end_tree(pid, started, mark_of(self.home.work(*key)))
             self.journal.worker_ended(key)
 
-    def _leave(self) -> None:
-        for thread in self.threads.values():
+    def _leave(self, learning: threading.Thread) -> None:
+        """In time, whatever hangs: nothing that counts is in memory alone."""
+        threads = list(self.threads.values())
+        for thread in threads:
             thread.end()
-        deadline = time.monotonic() + GOODBYE_S
-        for thread in self.threads.values():
-            thread.join(max(0.0, deadline - time.monotonic()))
+        goodbye = threading.Thread(target=self._say_goodbye, name="goodbye", daemon=True)
+        _join([learning, *threads], GOODBYE_S)
+        goodbye.start()
+        _join([goodbye], GOODBYE_S / 2)
+
+    def _say_goodbye(self) -> None:
         try:
             self.client.heartbeat(self.config.uid, connected=False)
         except (RouterUnreachable, Problem) as error:
@@ -132,14 +149,15 @@ class BatchThread(threading.Thread):
         self._view: View | None = None
         self._changed = threading.Condition()
         self._over = False
+        self._asked = self._acted = 0.0
         self._patience = Patience(daemon.journal, (own.project, own.batch))
 
-    def see(self, view: View) -> None:
-        """What the Routing Server says now. A run that was stopped ends its worker at once, whatever it is doing."""
+    def see(self, view: View, asked: float) -> None:
+        """What the Routing Server said when it was asked. A stop ends the worker at once, whatever it is doing."""
         with self._changed:
-            self._view = view
+            self._view, self._asked = view, asked
             self._changed.notify()
-        if view.own.status in FAILING and self.batch is not None:
+        if (view.own.status in FAILING or view.broken) and self.batch is not None:
             self.batch.end_worker()
 
     def end(self) -> None:
@@ -158,9 +176,9 @@ class BatchThread(threading.Thread):
             self.batch.end_worker()
 
     def _next(self) -> View | None:
-        """The newest view, once there is one that has not been worked on."""
+        """The newest view, once there is one that is newer than this thread's own last move."""
         with self._changed:
-            while self._view is None and not self._over:
+            while (self._view is None or self._asked < self._acted) and not self._over:
                 self._changed.wait()
             view, self._view = self._view, None
             return None if self._over else view
@@ -182,9 +200,12 @@ class BatchThread(threading.Thread):
             except (WorkerEnded, Conflict) as error:
                 log.info("look_again project=%d batch=%d reason=%r", *batch.key, str(error))
                 return True
+            if after is not view.own:
+                self._acted = time.monotonic()
+            self._over = self._over or action in (Action.FINISH, Action.CLOSE)
             if after is None:
                 return True
-            view = View(own=after, batch=[after if run.id == after.id else run for run in view.batch])
+            view = view.moved(after, action)
         return True
 
 
@@ -222,15 +243,35 @@ class Patience:
         self.pause = pause
         if reason != self._said:
             log.warning("waiting reason=%r", reason)
-            self.journal.log(self.key, "warning", reason)
+            with suppress(sqlite3.Error):  # a full disk is a reason too
+                self.journal.log(self.key, "warning", reason)
         self._said = reason
 
 
 def _stop_on_signals() -> threading.Event:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+        # Not in the handler itself: the thread that it interrupts may hold the event's lock.
+        signal.signal(number, lambda *_: threading.Thread(target=stop.set).start())
     return stop
+
+
+def _poll_of_environment() -> float | None:
+    """Raises HomeError."""
+    text = os.environ.get("STARFISH_POLL_S", "")
+    try:
+        seconds = float(text) if text else None
+    except ValueError:
+        seconds = -1.0
+    if seconds is not None and not 0 < seconds <= LONGEST_POLL_S:
+        raise HomeError(f"STARFISH_POLL_S is {text!r}; it must be a number of seconds above 0 and up to {LONGEST_POLL_S:.0f}.")
+    return seconds
+
+
+def _join(threads: list[threading.Thread], within: float) -> None:
+    deadline = time.monotonic() + within
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
 
 
 def _log_to(path: Path) -> None:

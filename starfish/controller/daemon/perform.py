@@ -40,7 +40,7 @@ def _reset(batch: Batch, view: View) -> Run:
 def _fetch_model(batch: Batch, view: View) -> Run:
     position = previous_position(view.own)
     assert position is not None
-    _fetch(batch, view.own.id, "artifacts", position, batch.folder.model(*position))
+    _fetch_global(batch, view.own, position)
     return view.own
 
 
@@ -57,12 +57,18 @@ def _prepare(batch: Batch, view: View) -> Run:
 
 
 def _report_prepared(batch: Batch, view: View) -> Run:
+    """An update of this round that is here already is of an attempt that failed."""
     seq, turn = view.own.position
+    batch.folder.update(seq, turn, batch.config.uid).unlink(missing_ok=True)
     batch.say(f"task {seq} ({view.own.task['model']}), round {turn}: prepared")
-    return batch.client.step(view.own, [S.PREPARING])
+    return _step_with(batch, view.own, [S.PREPARING], "logs", LOG, batch.public_log, "logs")
 
 
 def _begin_round(batch: Batch, view: View) -> Run:
+    """Whoever begins now will send a new update: one that is here already is of an attempt that failed."""
+    for run in view.batch:
+        if run.status is S.PREPARING:
+            batch.folder.update(*view.own.position, run.site_uid).unlink(missing_ok=True)
     return batch.client.step(view.own, [S.RUNNING], everyone=True)
 
 
@@ -73,11 +79,10 @@ def _train(batch: Batch, view: View) -> Run:
 
 
 def _send(batch: Batch, view: View) -> Run:
-    """The update and the log so far; a coordinator without data sends its log alone."""
+    """The update, where there is one: a coordinator without data has none."""
     own, (seq, turn) = view.own, view.own.position
     chain = [S.PENDING_SUCCESS, S.PENDING_AGGREGATING] if own.status is S.RUNNING else [S.PENDING_AGGREGATING]
     batch.say(f"task {seq} ({own.task['model']}), round {turn}: sent")
-    _upload_log(batch, own)
     file = batch.folder.update(seq, turn, batch.config.uid)
     if not file.exists():
         return batch.client.step(own, chain)
@@ -112,8 +117,9 @@ def _aggregate(batch: Batch, view: View) -> Run:
     chain = [S.SUCCESS if over else S.STANDBY]
     if own.status is S.PENDING_AGGREGATING:
         chain.insert(0, S.AGGREGATING)
-    if not over:
-        batch.say(f"task {seq} ({own.task['model']}): {'ended' if ends else 'went on'} after round {turn}")
+    batch.say(f"task {seq} ({own.task['model']}): {'ended' if ends or own.last_round else 'went on'} after round {turn}")
+    if over:
+        _upload_log(batch, own)
     return _step_with(batch, own, chain, "artifacts", MODEL, Path(result["path"]), "model", everyone=True, end_task=ends)
 
 
@@ -144,6 +150,11 @@ def _fail(batch: Batch, view: View) -> Run | None:
 
 def fail(batch: Batch, own: Run, reason: RunFailed | None) -> None:
     """Tell why (the public part), then move to Failed; a coordinator takes the whole batch along."""
+    if own.status is S.SUCCESS:
+        reason = reason or RunFailed("no reason is known", code="unknown")
+        batch.log("error", "The batch succeeded, but there is no report of it here.", f"There is no report here: {reason.private}")
+        batch.journal.mark(own.id, finished=True)
+        return
     if reason:
         batch.log("error", f"failed: {reason.public}", f"failed: {reason.private}")
         batch.say(f"failed: {reason.public}")
@@ -160,7 +171,7 @@ def _finish(batch: Batch, view: View) -> Run | None:
     for task in own.tasks:
         position = int(task["seq"]), int(task["config"]["current_round"])
         if not batch.folder.model(*position).exists():
-            _fetch(batch, own.id, "artifacts", position, batch.folder.model(*position))
+            _fetch_global(batch, own, position)
     names = _names(batch) if own.coordinates else None
     batch.call("report", site=batch.config.uid, site_name=batch.config.name, site_names=names)
     batch.say("success")
@@ -206,7 +217,7 @@ def _step_with(
     departure = egress.release(batch.journal, batch.policy, batch.key, what, name, file.read_bytes())
     if len(departure.data) <= INLINE:
         return batch.client.step(own, chain, everyone=everyone, end_task=end_task, artifact=(kind, name, departure.data))
-    batch.client.upload(own.id, *own.position, [(kind, name, file)])
+    batch.client.upload(own.id, *own.position, kind, name, file)
     return batch.client.step(own, chain, everyone=everyone, end_task=end_task, stored=(kind, name, departure.sha256))
 
 
@@ -217,13 +228,20 @@ def _upload_log(batch: Batch, own: Run) -> None:
 def _upload(batch: Batch, own: Run, name: str, data: bytes, what: egress.What) -> None:
     """Of a run that has left the round meanwhile nothing more is taken, and nothing is missing."""
     departure = egress.release(batch.journal, batch.policy, batch.key, what, name, data)
-    with tempfile.TemporaryDirectory(dir=batch.folder.path) as folder:
-        file = Path(folder) / name
-        file.write_bytes(departure.data)
-        try:
-            batch.client.upload(own.id, *own.position, [("logs", name, file)])
-        except Conflict:
-            batch.log("info", f"{name} came too late for round {own.round_seq}")
+    try:
+        batch.client.upload(own.id, *own.position, "logs", name, departure.data)
+    except Conflict:
+        batch.log("info", f"{name} came too late for round {own.round_seq}")
+
+
+def _fetch_global(batch: Batch, own: Run, position: tuple[int, int]) -> None:
+    """Raises RunFailed where it is gone: waiting would not bring it."""
+    try:
+        _fetch(batch, own.id, "artifacts", position, batch.folder.model(*position))
+    except NotFound as error:
+        raise RunFailed(
+            f"The Routing Server has no global model of task {position[0]}, round {position[1]}.", code="no-global-model"
+        ) from error
 
 
 def _fetch(batch: Batch, run_id: int, kind: Kind, position: tuple[int, int], to: Path) -> None:

@@ -2,10 +2,11 @@
 
 import json
 import os
+import selectors
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ import psutil
 
 INHERITED = ("PATH", "LANG", "LC_ALL", "TMPDIR", "PYTHONPATH", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+LOOK_S = 0.2
 MARK = "STARFISH_WORKER"
 """In the environment of a worker and of all that it starts: by this they are found, whatever session they have moved to."""
 
@@ -52,7 +54,7 @@ class Worker:
 
     def __init__(self, work: Path, command: tuple[str, ...] = (sys.executable, "-m", "starfish.controller.worker.main")) -> None:
         self._ended = False
-        self._ending = threading.Lock()
+        self._ending, self._calling = threading.Lock(), threading.RLock()
         self._calls = 0
         self.mark = mark_of(work)
         reading, writing = os.pipe()
@@ -69,7 +71,7 @@ class Worker:
                 )
             finally:
                 os.close(writing)
-        self._answers = os.fdopen(reading, encoding="utf-8")
+        self._answers = os.fdopen(reading, "rb", buffering=0)
         self.pid = self._process.pid
         self.started = started_at(self.pid)
 
@@ -77,17 +79,13 @@ class Worker:
         """One step of the worker. Raises WorkerRefused, WorkerDied, WorkerEnded."""
         self._calls += 1
         request = json.dumps({"id": self._calls, "call": name, "args": dict(args)}) + "\n"
-        line = ""
-        with suppress(BrokenPipeError, ValueError):
-            assert self._process.stdin is not None
-            self._process.stdin.write(request.encode())
-            self._process.stdin.flush()
-            line = self._answers.readline()
-        if not line.endswith("\n"):
-            if self._ended:
-                raise WorkerEnded
-            self.end()
-            raise WorkerDied(f"the worker ended with status {self._process.returncode} during '{name}'")
+        with self._calling:
+            line = self._exchange(request.encode())
+            if not line.endswith(b"\n"):
+                if self._ended:
+                    raise WorkerEnded
+                self.end()
+                raise WorkerDied(f"the worker ended with status {self._process.returncode} during '{name}'")
         answer = json.loads(line)
         if "error" in answer:
             raise WorkerRefused(Refusal(**answer["error"]))
@@ -100,9 +98,28 @@ class Worker:
         with self._ending:
             end_tree(self.pid, self.started, self.mark)
             self._process.wait()
-            with suppress(BrokenPipeError):
-                assert self._process.stdin is not None
-                self._process.stdin.close()
+        with self._calling, suppress(BrokenPipeError):  # a call that was under way has seen the end
+            self._answers.close()
+            assert self._process.stdin is not None
+            self._process.stdin.close()
+
+    def _exchange(self, request: bytes) -> bytes:
+        """The answer's line; not a whole one where the worker has ended, though a child of its may still hold the pipe open."""
+        line = b""
+        with suppress(BrokenPipeError, ValueError), selectors.DefaultSelector() as answers:
+            assert self._process.stdin is not None
+            self._process.stdin.write(request)
+            self._process.stdin.flush()
+            answers.register(self._answers, selectors.EVENT_READ)
+            while not line.endswith(b"\n"):
+                if answers.select(LOOK_S):
+                    part = self._answers.read(1 << 16)
+                    if not part:
+                        break
+                    line += part
+                elif self._process.poll() is not None:
+                    break
+        return line
 
 
 def started_at(pid: int) -> float:
@@ -120,10 +137,16 @@ def end_tree(pid: int, started: float, mark: str) -> None:
         process = psutil.Process(pid)
         if abs(process.create_time() - started) < 0.5:
             doomed = [process, *process.children(recursive=True)]
-    doomed += [process for process in psutil.process_iter() if _carries(process, mark)]
-    for process in doomed:
-        with suppress(psutil.NoSuchProcess):
-            process.kill()
+    _kill(doomed)
+    while marked := [process for process in psutil.process_iter() if _mark(process) == mark]:
+        _kill(marked)
+
+
+def end_marked(folder: Path) -> None:
+    """Kill whoever works for a batch below `folder`: what a daemon that was killed has left behind."""
+    within = mark_of(folder) + os.sep
+    while marked := [process for process in psutil.process_iter() if _mark(process).startswith(within)]:
+        _kill(marked)
 
 
 def mark_of(work: Path) -> str:
@@ -131,11 +154,17 @@ def mark_of(work: Path) -> str:
     return str(work.resolve())
 
 
-def _carries(process: psutil.Process, mark: str) -> bool:
+def _mark(process: psutil.Process) -> str:
     try:
-        return process.environ().get(MARK) == mark
+        return process.environ().get(MARK, "")
     except (psutil.NoSuchProcess, psutil.AccessDenied, OSError):
-        return False
+        return ""
+
+
+def _kill(processes: Iterable[psutil.Process]) -> None:
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
 
 
 def _environment() -> dict[str, str]:
