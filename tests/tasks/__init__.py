@@ -1,0 +1,1 @@
+"""The tasks against the answers of pooled data."""

@@ -1,0 +1,67 @@
+"""Runs a task over sites' rows in this process, through bytes as on the wire."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from starfish.tasks import registry
+from starfish.tasks.api import Rows, Task, TaskReport
+from starfish.tasks.errors import NoEstimate
+from starfish.tasks.payload import Payload
+from starfish.tasks.study import Study
+
+
+def study(**variables: Mapping[str, Any]) -> Study:
+    return Study.from_definition({"variables": variables})
+
+
+def federated(task: Task, sites: Mapping[str, Rows], *, names: Mapping[str, str] | None = None) -> tuple[TaskReport, int]:
+    """The report and the number of rounds. Raises NoEstimate."""
+    model: Payload | None = None
+    for number in range(1, task.config.total_round + 1):
+        updates = [(uid, Payload.from_bytes(task.train(sites[uid], model, site=uid).to_bytes())) for uid in sorted(sites)]
+        outcome = task.aggregate(updates, model)
+        model = Payload.from_bytes(outcome.model.to_bytes())
+        if outcome.done:
+            break
+    assert model is not None
+    return task.report(model, site_names=names), number
+
+
+def failure(task: Task, sites: Mapping[str, Rows]) -> NoEstimate:
+    """Why there is no answer. Raises AssertionError where there is one."""
+    try:
+        report, _ = federated(task, sites)
+    except NoEstimate as error:
+        return error
+    raise AssertionError(f"there is an answer: {report.estimates}")
+
+
+def build(name: str, variables: Study, **config: Any) -> Task:
+    return registry.build(name, config, variables)
+
+
+def rows(**columns: Any) -> Rows:
+    made = {name: np.asarray(column) for name, column in columns.items()}
+    return Rows(n=len(next(iter(made.values()))), columns=made)
+
+
+def dealt(pooled: Rows, sizes: Sequence[int], *, seed: int | None = None) -> dict[str, Rows]:
+    """The rows dealt to sites of these sizes, in order or shuffled."""
+    assert sum(sizes) == pooled.n
+    order = np.arange(pooled.n) if seed is None else np.random.default_rng(seed).permutation(pooled.n)
+    parts = np.split(order, np.cumsum(sizes)[:-1])
+    return {f"{number:04d}": _at(pooled, part) for number, part in enumerate(parts)}
+
+
+def even(total: int, sites: int) -> list[int]:
+    return [total // sites + (number < total % sites) for number in range(sites)]
+
+
+def by_term(report: TaskReport) -> dict[str, Mapping[str, Any]]:
+    return {row["term"]: row for row in report.estimates}
+
+
+def _at(pooled: Rows, places: np.ndarray) -> Rows:
+    return Rows(n=len(places), columns={name: column[places] for name, column in pooled.columns.items()})
