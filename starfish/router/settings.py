@@ -32,7 +32,7 @@ def _database() -> dict[str, Any]:
             "PASSWORD": _env.secret("DATABASE_PASSWORD"),
             "HOST": host,
             "PORT": str(_env.number("DATABASE_PORT", 5432, minimum=1)),
-            "OPTIONS": {"pool": {"min_size": 1, "max_size": _env.number("DATABASE_POOL", 20, minimum=2), "timeout": 20}},
+            "OPTIONS": {"pool": {"min_size": 1, "max_size": _env.number("DATABASE_POOL", 20, minimum=2), "timeout": 10}},
         }
     path = _env.path("DATABASE_NAME", "var/router.sqlite3")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -143,6 +143,10 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}, "none": {"class": "logging.NullHandler"}},
+    "loggers": {
+        "psycopg.pool": {"level": "ERROR"},  # what it warns of ends as an error of ours, once
+        "django.security.DisallowedHost": {"handlers": ["none"], "propagate": False},  # answered by 400; not worth a traceback
+    },
     "root": {"handlers": ["console"], "level": _env.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"))},
 }

@@ -2,6 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
+from drf_spectacular.renderers import OpenApiJsonRenderer, OpenApiJsonRenderer2, OpenApiYamlRenderer
 from drf_spectacular.views import SpectacularAPIView
 from rest_framework.routers import APIRootView, DefaultRouter
 
@@ -25,6 +26,12 @@ class Root(APIRootView):
     schema = None
 
 
+class Schema(SpectacularAPIView):
+    """The OpenAPI document, as JSON; as YAML where Accept names it."""
+
+    renderer_classes = [OpenApiJsonRenderer2, OpenApiJsonRenderer, OpenApiYamlRenderer]
+
+
 class Router(DefaultRouter):
     """DRF's, without suffixes of formats."""
 
@@ -42,7 +49,7 @@ router.register("runs", RunView)
 router.register("runs-action", RunActionView, basename="runs-action")
 
 api: list[URLPattern | URLResolver] = [
-    path("schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("schema/", Schema.as_view(), name="schema"),
     path("enrol/", EnrolView.as_view({"post": "create"}), name="enrol"),
     path("runs", RunsWithoutSlash.as_view({"post": "create"})),
     path("runs/<str:pk>/step/", step, name="run-step"),

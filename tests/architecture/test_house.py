@@ -70,6 +70,7 @@ def test_every_claim_has_a_command_and_a_figure() -> None:
         assert re.search(r"\d", figure), f"a figure has a number in it: {row}"
 
 
+@pytest.mark.django_db
 def test_a_view_that_names_no_permission_refuses_everybody() -> None:
     """Closed by default, for administrators too: what is open says so."""
     from django.contrib.auth import get_user_model

@@ -110,6 +110,8 @@ def test_a_body_that_is_none(router: Router, project: Project, path: str) -> Non
     member = router.get("project-participants/lookup/", project=project.id).json()[1]["id"]
     target = path.format(site=project.sites[1]["id"], project=project.id, member=member, run=run)
     for method in ("POST", "PUT", "PATCH"):
+        if well(router.request(method, target, {"nothing": "here"}), (method, path)) == 405:
+            continue
         for body in BODIES:
             status = well(router.request(method, target, raw=body), (method, path, body))
             if body in (b"{", b"\xff\xfe", b"NaN"):
@@ -132,8 +134,7 @@ def test_every_method_of_every_route_without_an_account(nobody: Router, project:
     "account", [(ADMIN[0], "wrong"), (ADMIN[0], ""), ("nobody", ""), ("", ""), ("\x00", "\x00"), ("ü", "ü"), ("x" * 1000, "y")]
 )
 def test_wrong_credentials(nobody: Router, account: tuple[str, str]) -> None:
-    for path in ("sites/", "runs/active/"):
-        assert Router(url=nobody.url, account=account).get(path).status in (401, 403)
+    assert Router(url=nobody.url, account=account).get("sites/").status in (401, 403)
 
 
 @pytest.mark.parametrize(

@@ -100,8 +100,8 @@ def test_a_failure_ends_the_batch_and_a_restart_mends_it(server: Server) -> None
     runs = project.open()
     with controllers(project, fail_in_round=2) as sites:
         give_datasets(runs, sites)
-        failed = wait_for(project, all_are("Failed"))
-    assert "/1/2/" in failed[-1]["logs"][-1], "what the failed site had to say is kept"
+        wait_for(project, all_are("Failed"))
+    assert "/1/2/" in project.runs()[-1]["logs"][-1], "what the failed site had to say is kept"
     restart = {"run": runs[0], "role": "coordinator", "action": "restart", "project": project.id, "batch": 1}
     accepted(router.put("runs-action/update/", restart))
     with controllers(project):

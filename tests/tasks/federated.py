@@ -19,7 +19,9 @@ def study(**variables: Mapping[str, Any]) -> Study:
 def federated(task: Task, sites: Mapping[str, Rows], *, names: Mapping[str, str] | None = None) -> tuple[TaskReport, int]:
     """The report and the number of rounds. Raises NoEstimate."""
     model: Payload | None = None
-    for number in range(1, task.config.total_round + 1):
+    number = 0
+    while number < task.config.total_round:
+        number += 1
         updates = [(uid, Payload.from_bytes(task.train(sites[uid], model, site=uid).to_bytes())) for uid in sorted(sites)]
         outcome = task.aggregate(updates, model)
         model = Payload.from_bytes(outcome.model.to_bytes())

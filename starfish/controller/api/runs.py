@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from starfish.controller.errors import NotAllowed, NotNow
 from starfish.protocol.run_state import RunStatus
@@ -171,8 +171,8 @@ class RunActions:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "report.json").write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n")
         write_tables(report, folder)
-        for kind, name in (("artifacts", "models"), ("logs", "logs")):
-            self._download(state, kind, folder / name)
+        self._download(state, "artifacts", folder / "models")
+        self._download(state, "logs", folder / "logs")
         return sorted(path for path in folder.rglob("*") if path.is_file())
 
     def _batch(self, project: "Project", batch: int | None) -> int:
@@ -214,7 +214,7 @@ class RunActions:
         """This site's part: the coordinator's, where it sees all."""
         return next((site for site in state.sites if site.role == "coordinator"), state.sites[0])
 
-    def _act(self, ref: str, batch: int | None, action: str) -> BatchState:
+    def _act(self, ref: str, batch: int | None, action: Literal["stop", "restart"]) -> BatchState:
         state = self.show(ref, batch)
         own = self._own(state)
         if own.role != "coordinator":
@@ -222,7 +222,7 @@ class RunActions:
         self._refusals(lambda: self.site.client.action(own.run, own.role, action, state.project_id, state.batch))
         return self.show(str(state.project_id), state.batch)
 
-    def _download(self, state: BatchState, kind: str, folder: Path) -> list[Path]:
+    def _download(self, state: BatchState, kind: Literal["artifacts", "logs"], folder: Path) -> list[Path]:
         from starfish.sdk import NotFound
 
         own = self._own(state)

@@ -1,5 +1,6 @@
 """`users/` and `groups/`: administrators only."""
 
+from abc import abstractmethod
 from typing import Any
 
 from django.contrib.auth.models import Group, User
@@ -56,8 +57,9 @@ class _AccountsView(View):
     def _shown(self, it: Any) -> dict[str, Any]:
         return dict(self.get_serializer(it).data)
 
+    @abstractmethod
     def _save(self, it: Any, values: dict[str, Any]) -> Any:
-        raise NotImplementedError
+        """Store the checked values; the account as it is then."""
 
 
 def _described(serializer: Any) -> Any:

@@ -1,6 +1,7 @@
 """`POST enrol/`: the one route that needs no account."""
 
 from drf_spectacular.utils import extend_schema
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -16,6 +17,7 @@ class EnrolView(View):
     """A one-time code becomes a site with a token of its own making."""
 
     authentication_classes = []
+    renderer_classes = [JSONRenderer]
     permission_classes = [Anyone]
     serializer_class = EnrolRequest
     part_b = True

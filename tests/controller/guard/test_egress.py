@@ -1,0 +1,37 @@
+"""The one door: whatever leaves is in the journal first, with digest and size."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from starfish.controller.daemon.journal import Journal
+from starfish.controller.guard import egress
+from starfish.controller.guard.policy import Policy
+
+BATCH = (1, 1)
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    with Journal(tmp_path / "journal.sqlite3") as made:
+        yield made
+
+
+def test_a_departure_is_journalled_as_it_leaves(journal: Journal) -> None:
+    data = b"an update"
+    departure = egress.release(journal, Policy(preset="open"), BATCH, "update", "mid-artifacts", data)
+    assert departure.data == data
+    assert departure.sha256 == hashlib.sha256(data).hexdigest()
+    assert journal.departures(BATCH) == [("update", "mid-artifacts", len(data), departure.sha256)]
+
+
+def test_a_failure_notice_has_the_public_part_alone() -> None:
+    notice = json.loads(egress.failure_notice("type", "'age' is no number", "age", 2))
+    assert notice == {"code": "type", "message": "'age' is no number", "variable": "age", "task_seq": 2}
+
+
+def test_a_batch_without_lines_has_an_empty_log(tmp_path: Path) -> None:
+    assert egress.public_log(tmp_path / "public.log") == b""

@@ -1,0 +1,143 @@
+"""The worker's handle, with real processes: answers, refusals, deaths, and an end that leaves nobody behind."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from starfish.controller.worker.process import Worker, WorkerDied, WorkerEnded, WorkerRefused, end_marked, end_tree, mark_of
+
+CHILD = (sys.executable, str(Path(__file__).with_name("child.py")))
+SLEEPER = (sys.executable, "-c", "import time\nwhile True: time.sleep(60)")
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    folder = tmp_path / "batches" / "1-1"
+    folder.mkdir(parents=True)
+    return folder
+
+
+@pytest.fixture
+def worker(work: Path) -> Iterator[Worker]:
+    made = Worker(work, CHILD)
+    yield made
+    made.end()
+
+
+def gone(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def soon(condition: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + 10
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return condition()
+
+
+def test_one_process_answers_call_after_call(worker: Worker) -> None:
+    assert worker.call("echo", {"a": "ä\n"}) == {"a": "ä\n"}
+    big = "x" * 3_000_000
+    assert worker.call("echo", {"big": big}) == {"big": big}
+    assert worker.pid == worker._process.pid
+
+
+def test_what_a_task_prints_is_in_its_log_and_not_in_the_protocol(worker: Worker, work: Path) -> None:
+    worker.call("print", {})
+    assert worker.call("echo", {"b": 2}) == {"b": 2}
+    worker.end()
+    assert "noise" not in str(worker)
+    assert (work / "worker.log").exists()
+
+
+def test_a_refusal_comes_back_with_its_private_part(worker: Worker) -> None:
+    with pytest.raises(WorkerRefused) as raised:
+        worker.call("refuse", {})
+    assert (raised.value.refusal.public, raised.value.refusal.private, raised.value.refusal.variable) == ("p", "row 3", "age")
+    assert worker.call("echo", {}) == {}, "a refusal leaves the worker warm"
+
+
+def test_it_is_given_no_secret(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STARFISH_HOME", "/somewhere")
+    monkeypatch.setenv("DATABASE_PASSWORD", "secret")
+    worker = Worker(work, CHILD)
+    try:
+        environment = worker.call("environment", {})
+    finally:
+        worker.end()
+    assert "secret" not in environment.values()
+    assert "STARFISH_HOME" not in environment
+    assert environment["OPENBLAS_NUM_THREADS"] == environment["OMP_NUM_THREADS"] == "1"
+
+
+@pytest.mark.parametrize("call", ["die", "raise", "leave a child with the pipe"])
+def test_a_death_in_the_middle_of_a_call_is_told(worker: Worker, call: str) -> None:
+    """Also where a child of the worker's outlives it and holds the pipe open."""
+    with pytest.raises(WorkerDied, match=call):
+        worker.call(call, {})
+
+
+def test_a_death_between_two_calls_is_told_by_the_next(worker: Worker) -> None:
+    worker.call("echo", {})
+    psutil.Process(worker.pid).kill()
+    with pytest.raises(WorkerDied):
+        worker.call("echo", {})
+
+
+def test_an_end_from_another_thread_interrupts_the_call_at_once(worker: Worker, work: Path) -> None:
+    raised: list[BaseException] = []
+
+    def train() -> None:
+        try:
+            worker.call("hang", {"said": "training"})
+        except WorkerEnded as error:
+            raised.append(error)
+
+    training = threading.Thread(target=train)
+    training.start()
+    assert soon(lambda: "training" in (work / "worker.log").read_text())
+    began = time.monotonic()
+    worker.end()
+    training.join(5)
+    assert time.monotonic() - began < 2
+    assert len(raised) == 1
+    worker.end()
+
+
+def test_the_end_takes_children_that_moved_to_a_session_of_their_own_and_orphans(worker: Worker) -> None:
+    pids = [*worker.call("spawn", {})["pids"], *worker.call("orphan", {})["pids"]]
+    assert not any(gone(pid) for pid in pids)
+    worker.end()
+    assert soon(lambda: all(gone(pid) for pid in [worker.pid, *pids]))
+
+
+def test_what_a_killed_daemon_left_is_found_again_by_folder_alone(worker: Worker, work: Path, tmp_path: Path) -> None:
+    orphan, *_ = worker.call("orphan", {})["pids"]
+    bystander = subprocess.Popen(SLEEPER, env={**os.environ, "STARFISH_WORKER": str(tmp_path / "batches-of-another")})
+    try:
+        end_marked(work.parent)
+        assert soon(lambda: gone(worker.pid) and gone(orphan))
+        assert not gone(bystander.pid)
+    finally:
+        bystander.kill()
+        bystander.wait()
+
+
+def test_a_process_that_was_given_the_pid_anew_is_left_alone(work: Path) -> None:
+    stranger = subprocess.Popen(SLEEPER)
+    try:
+        end_tree(stranger.pid, psutil.Process(stranger.pid).create_time() - 100, mark_of(work))
+        assert not gone(stranger.pid)
+    finally:
+        stranger.kill()
+        stranger.wait()

@@ -1,0 +1,20 @@
+"""Fixtures of the router's tests."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.router.world import World
+
+
+@pytest.fixture(autouse=True)
+def _quick_and_clean(settings: Any, tmp_path: Path) -> None:
+    """Passwords are hashed quickly, artifacts are this test's own."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    settings.ARTIFACTS_DIR = tmp_path / "artifacts"
+
+
+@pytest.fixture
+def world(db: None) -> World:
+    return World.new()
