@@ -12,6 +12,7 @@ from starfish.protocol.problems import CATALOGUE, Invalid, Problem
 
 ACCEPT = "application/json, application/problem+json"
 AWAY = (502, 503, 504)
+PATIENCE = {"wait_initial": 0.1, "wait_max": 1.0, "wait_jitter": 0.1}
 
 
 class RouterUnreachable(Exception):
@@ -24,17 +25,16 @@ class Transport:
     def __init__(self, url: str, *, authorization: str | None, timeout: float) -> None:
         self.url = url.rstrip("/")
         headers = {"Accept": ACCEPT} | ({"Authorization": authorization} if authorization else {})
-        try:
-            self._http = httpx2.Client(base_url=f"{self.url}/starfish/api/v1/", headers=headers, timeout=timeout)
-        except (httpx2.InvalidURL, ValueError) as error:
-            raise RouterUnreachable(f"'{url}' is no address of a Routing Server: {error}.") from error
+        if not _is_address(self.url):
+            raise RouterUnreachable(f"'{url}' is no address of a Routing Server; one looks like https://starfish.example.org.")
+        self._http = httpx2.Client(base_url=f"{self.url}/starfish/api/v1/", headers=headers, timeout=timeout)
 
     def close(self) -> None:
         self._http.close()
 
     def request(self, method: str, path: str, *, attempts: int = 3, **options: Any) -> httpx2.Response:
         """The answer, if it is no refusal. Tries again where nothing can have happened twice. Raises RouterUnreachable, Problem."""
-        for attempt in stamina.retry_context(on=RouterUnreachable, attempts=attempts, wait_initial=0.1, wait_max=1.0, timeout=None):
+        for attempt in stamina.retry_context(on=RouterUnreachable, attempts=attempts, timeout=None, **PATIENCE):
             with attempt:
                 return self._once(method, path, **options)
         raise AssertionError("stamina ends with an answer or an error")
@@ -67,13 +67,21 @@ class Transport:
     def _once(self, method: str, path: str, **options: Any) -> httpx2.Response:
         try:
             answer = self._http.request(method, path, **options)
-        except (httpx2.TransportError, httpx2.InvalidURL) as error:
+        except httpx2.TransportError as error:
             raise self.unreachable(error) from error
         self.check(answer)
         return answer
 
     def _foreign(self, what: str) -> RouterUnreachable:
         return RouterUnreachable(f"{self.url} does not answer as a Starfish Routing Server: {what}. Check the address.")
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parsed = httpx2.URL(url)
+    except httpx2.InvalidURL:
+        return False
+    return parsed.scheme in ("http", "https") and bool(parsed.host)
 
 
 def _problem(answer: httpx2.Response) -> Problem:

@@ -169,4 +169,4 @@ def _kill(processes: Iterable[psutil.Process]) -> None:
 
 def _environment() -> dict[str, str]:
     """Nothing of the daemon's own: no token, no home, no key."""
-    return {name: os.environ[name] for name in INHERITED if name in os.environ} | ONE_THREAD | {"PYTHONHASHSEED": "0"}
+    return {name: os.environ[name] for name in INHERITED if name in os.environ} | ONE_THREAD | {"PYTHONHASHSEED": "0", "PYTHONUNBUFFERED": "1"}

@@ -45,10 +45,8 @@ def spawn(*, new_session: bool, fds: tuple[int, ...] = ()) -> int:
 
 def orphan() -> int:
     """A grandchild in a session of its own whose parent has gone: no child of the worker's any more."""
-    script = (
-        "import subprocess, sys\n"
-        f"print(subprocess.Popen([sys.executable, '-c', {SLEEPER!r}], start_new_session=True, stdout=subprocess.DEVNULL).pid)"
-    )
+    quiet = "stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL"
+    script = f"import subprocess, sys\nprint(subprocess.Popen([sys.executable, '-c', {SLEEPER!r}], start_new_session=True, {quiet}).pid)"
     return int(subprocess.run([sys.executable, "-c", script], capture_output=True, check=True).stdout)
 
 
