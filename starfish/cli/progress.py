@@ -31,7 +31,8 @@ def follow(session: Session, changes: "Iterable[Progress]") -> "BatchState":
                 session.note(words)
                 said = words
     assert state is not None, "a watched batch has at least one state"
-    session.note(summary(state))
+    if summary(state) != said:
+        session.note(summary(state))
     return state
 
 

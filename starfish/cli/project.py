@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 app = noun("Projects: create one, join one, leave it.")
 
+RULES = ("unit", "levels", "positive", "reference", "min", "max", "missing_codes", "role")
+
 Ref = Annotated[str, typer.Argument(metavar="PROJECT", help="The project's name or id.")]
 
 
@@ -116,18 +118,22 @@ def _part(page: "ProjectPage") -> str:
 def _variables(variables: dict[str, dict[str, Any]]) -> "RenderableType":
     table = plain_table("Variable", "Type", "What it must be", "Label")
     for name, variable in variables.items():
-        rules = [f"{key} {_words(variable[key])}" for key in ("unit", "levels", "positive", "reference", "min", "max") if key in variable]
+        rules = [f"{key.replace('_', ' ')} {_words(variable[key])}" for key in RULES if key in variable]
         table.add_row(name, str(variable.get("type", "")), ", ".join(rules), str(variable.get("label", "")))
     return table
 
 
 def _tasks(tasks: "list[Any]") -> "RenderableType":
-    table = plain_table("Task", "Model", "Parameters", right=(0,))
+    table = plain_table("Task", "Model", "Parameters", "Most rounds", right=(0, 3))
     for task in tasks:
-        parameters = {key: value for key, value in task.get("config", {}).items() if key != "current_round"}
-        table.add_row(str(task["seq"]), task["model"], ", ".join(f"{key} {_words(value)}" for key, value in parameters.items()))
+        config = {key: value for key, value in task.get("config", {}).items() if key not in ("current_round", "total_round")}
+        words = [_words(config.pop("formula"))] if "formula" in config else []
+        words += [f"{key} {_words(value)}" for key, value in config.items()]
+        table.add_row(str(task["seq"]), task["model"], ", ".join(words), str(task.get("config", {}).get("total_round", "")))
     return table
 
 
 def _words(value: Any) -> str:
-    return " | ".join(str(item) for item in value) if isinstance(value, list) else str(value)
+    if isinstance(value, list):
+        return " | ".join(_words(item) for item in value)
+    return str(value).lower() if isinstance(value, bool) else str(value)

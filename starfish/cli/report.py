@@ -1,6 +1,7 @@
 """A report (a dictionary, as report.json holds it) drawn for people."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from starfish.cli.tables import plain_table
@@ -9,6 +10,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
+INSIDE = ("decrement", "evaluations")  # of the iteration, not of the model; `--json` has them
 WIDE = 100  # below, an odds ratio's table leaves out the interval of its logarithm
 
 
@@ -31,18 +33,18 @@ def sites(rows: Iterable[Mapping[str, Any]]) -> "RenderableType":
     return table
 
 
-def estimates(rows: list[Mapping[str, Any]], *, width: int) -> "Table":
-    """One row a term; z or t, and the ratio where the model has one."""
+def estimates(rows: Sequence[Mapping[str, Any]], *, width: int, level: str) -> "Table":
+    """One row a term, with its ratio where the model has one."""
     scale = next((row["scale"] for row in rows if row.get("scale") and row.get("exp_estimate") is not None), None)
     interval = scale is None or width >= WIDE
     heads = [
         "Term",
         "Estimate",
         "SE",
-        "z or t",
+        "Statistic",
         "p",
-        *(["95 % CI"] if interval else []),
-        *([str(scale), f"{scale} 95 % CI"] if scale else []),
+        *([level] if interval else []),
+        *([str(scale), f"{scale} {level}"] if scale else []),
     ]
     table = plain_table(*heads, right=tuple(range(1, len(heads))))
     for row in rows:
@@ -56,36 +58,90 @@ def estimates(rows: list[Mapping[str, Any]], *, width: int) -> "Table":
 def _task(task: Mapping[str, Any], *, width: int) -> "list[RenderableType]":
     from rich.text import Text
 
+    config = task.get("config") or {}
+    level = f"{100 * (1 - config.get('alpha', 0.05)):g} % CI"
     rounds = f"{task['rounds']} round{'' if task['rounds'] == 1 else 's'}"
     state = "" if task.get("converged") else ", not converged"
     parts: list[RenderableType] = [Text(f"Task {task['seq']}: {task['model']} ({rounds}{state})", style="bold")]
+    if config.get("formula"):
+        parts.append(config["formula"])
     if task.get("failure"):
         parts.append(Text(f"No estimate: {task['failure'].get('message')}", style="red"))
     if task.get("estimates"):
-        parts.append(estimates(task["estimates"], width=width))
+        parts += ["", estimates(task["estimates"], width=width, level=level), ""]
+    parts += fit_lines(task.get("fit") or {})
     for name, content in (task.get("tables") or {}).items():
-        parts += ["", Text(name.replace("_", " ").capitalize(), style="italic"), any_table(content)]
-    if task.get("fit"):
-        parts.append(fit_line(task["fit"]))
+        parts += _table(name, content, width=width)
     return parts + [Text(f"Warning: {warning}", style="yellow") for warning in task.get("warnings") or ()]
 
 
-def fit_line(fit: Mapping[str, Any]) -> str:
-    return ", ".join(f"{key.replace('_', ' ')} {any_value(value)}" for key, value in fit.items() if value is not None)
+def fit_lines(fit: Mapping[str, Any]) -> list[str]:
+    """How well the model fits: one line, and one for each test in it."""
+    single = {key: value for key, value in fit.items() if not isinstance(value, Mapping) and key not in INSIDE}
+    tests = [f"{words(key)}: {facts_line(value)}" for key, value in fit.items() if isinstance(value, Mapping)]
+    return [f"Fit: {facts_line(single)}", *tests] if single else tests
 
 
-def any_table(content: Any) -> "RenderableType":
-    """Any table that a task puts into its report."""
+def facts_line(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key.replace('_', ' ')} {any_value(value, key)}" for key, value in values.items() if value is not None)
+
+
+def _table(name: str, content: Any, *, width: int) -> "list[RenderableType]":
+    """A test or another single row on one line, anything longer as a table."""
+    from rich.text import Text
+
+    if isinstance(content, Mapping) and not any(isinstance(value, Mapping | list) for value in content.values()):
+        return [f"{words(name)}: {facts_line(content)}"]
+    return ["", Text(words(name), style="italic"), any_table(content, width=width)]
+
+
+def any_table(content: Any, *, width: int) -> "RenderableType":
+    """Any table that a task puts into its report; one that is too wide goes on below, with its first columns again."""
+    from rich.console import Group
+
     from starfish.controller.api.tables import as_rows
 
     rows = as_rows(content)
+    heads = list(dict.fromkeys(key for row in rows for key in row))
+    # A bracket around a value that is there, too, is for `--json`.
+    shown = [head for head in heads if head.rpartition("_")[0] not in heads or not head.endswith(("_low", "_high"))]
+    columns = {head: [any_value(row.get(head), head) for row in rows] for head in shown}
     if not rows:
         return "(empty)"
-    heads = list(dict.fromkeys(key for row in rows for key in row))
-    table = plain_table(*(head.replace("_", " ") for head in heads), right=tuple(range(1, len(heads))))
-    for row in rows:
-        table.add_row(*(any_value(row.get(head)) for head in heads))
+    first, *more = (_part(columns, part) for part in _parts(columns, _labels(rows, shown), width))
+    return Group(first, *(piece for part in more for piece in ("", part)))
+
+
+def _labels(rows: Sequence[Mapping[str, Any]], heads: Sequence[str]) -> list[str]:
+    """The columns at the beginning that hold texts: they say what a row is about."""
+    return list(takewhile(lambda head: all(isinstance(row.get(head), str | None) for row in rows), heads))
+
+
+def _parts(columns: Mapping[str, list[str]], labels: list[str], width: int) -> list[list[str]]:
+    """Which columns stand side by side in `width`."""
+    wide = {head: max(len(head), *map(len, cells)) + 3 for head, cells in columns.items()}
+    parts, room = [list(labels)], width - sum(wide[head] for head in labels)
+    left = room
+    for head in (head for head in columns if head not in labels):
+        if wide[head] > left and parts[-1] != labels:
+            parts.append(list(labels))
+            left = room
+        parts[-1].append(head)
+        left -= wide[head]
+    return parts
+
+
+def _part(columns: Mapping[str, list[str]], heads: list[str]) -> "Table":
+    numeric = [place for place, head in enumerate(heads) if all(cell[:1] in "-.0123456789<" for cell in columns[head])]
+    table = plain_table(*(head.replace("_", " ") for head in heads), right=tuple(numeric))
+    for cells in zip(*(columns[head] for head in heads), strict=True):
+        table.add_row(*cells)
     return table
+
+
+def words(name: str) -> str:
+    """ "likelihood_ratio" as the beginning of a line."""
+    return name.replace("_", " ").capitalize()
 
 
 def number(value: float | None, digits: int = 4) -> str:
@@ -110,13 +166,15 @@ def count(value: Any) -> str:
     return "" if value is None else f"{value}"
 
 
-def any_value(value: Any) -> str:
+def any_value(value: Any, name: str = "") -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, float) and name == "df" and value.is_integer():
+        return f"{value:.0f}"
     if isinstance(value, float):
-        return number(value)
+        return p_value(value) if name in ("p", "p_value") else number(value)
     if isinstance(value, list):
-        return ", ".join(any_value(item) for item in value)
+        return ", ".join(any_value(item, name) for item in value)
     if isinstance(value, Mapping):
-        return ", ".join(f"{key} {any_value(item)}" for key, item in value.items())
+        return facts_line(value)
     return "" if value is None else str(value)

@@ -11,7 +11,7 @@ from starfish.cli.tables import plain_table
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from starfish.controller.api import TaskPage
+    from starfish.controller.api import Parameter, TaskPage
 
 app = noun("The statistical tasks: parameters, and what leaves the site.")
 
@@ -41,12 +41,18 @@ def _list(pages: "list[TaskPage]") -> "RenderableType":
 
 def _page(page: "TaskPage") -> "RenderableType":
     from rich.console import Group
+    from rich.padding import Padding
     from rich.text import Text
 
     parameters = plain_table("Parameter", "Type", "Default", "Meaning")
     for parameter in page.parameters:
-        default = "(required)" if parameter.required else json.dumps(parameter.default, ensure_ascii=False)
-        parameters.add_row(parameter.name, parameter.type, default, parameter.description)
-    leaves = [Text(f"  {line}") for line in page.leaves]
+        parameters.add_row(parameter.name, parameter.type, _default(parameter), parameter.description)
+    leaves = [Padding(Text(line), (0, 0, 0, 2)) for line in page.leaves]
     heading = Text(f"{page.model}: {page.title}", style="bold")
-    return Group(heading, "", page.description, "", parameters, "", Text("What leaves the site", style="bold"), *leaves)
+    return Group(heading, page.description, "", parameters, "", Text("What leaves the site", style="bold"), *leaves)
+
+
+def _default(parameter: "Parameter") -> str:
+    if parameter.required:
+        return "(needed)"
+    return "none" if parameter.default in (None, "", []) else json.dumps(parameter.default, ensure_ascii=False).strip('"')

@@ -140,7 +140,8 @@ def _task(document: Located, number: int, raw: Any, study: Any) -> dict[str, Any
         task = registry.build(model, config, study)
     except InvalidTask as error:
         line = document.line(*_blamed(number, config, error))
-        raise FileError(f"line {line}: task {number + 1} ({model}): {error.public}") from error
+        said = error.public.removeprefix(f"{model}: ")
+        raise FileError(f"line {line}: task {number + 1} ({model}): {said}") from error
     rounds = {"total_round": task.config.total_round, "current_round": task.config.current_round}
     return {"seq": number + 1, "model": model, "config": {**config, **rounds}}
 

@@ -10,6 +10,7 @@ Answers are plain dataclasses and dictionaries; errors are typed and their text 
 
 from starfish.controller.api.site import Site as Site
 from starfish.controller.api.site import SiteStatus as SiteStatus
+from starfish.controller.api.tasks import Parameter as Parameter
 from starfish.controller.api.tasks import TaskPage as TaskPage
 from starfish.controller.api.tasks import task_page as task_page
 from starfish.controller.api.tasks import task_pages as task_pages

@@ -58,6 +58,7 @@ class ProjectActions:
                 f"The dataset '{dataset}' does not fit, and nothing was created: {fit.problems[0].text} "
                 f"'starfish dataset check {dataset} {file}' shows {more}; 'starfish dataset map {dataset} {file}' mends what a mapping can."
             )
+        self._refuse_taken(project.name, file)
         try:
             made = self.site.client.create_project(
                 project.name, project.description, self.site.site_id, project.tasks, dict(project.definition)
@@ -117,6 +118,18 @@ class ProjectActions:
                 f"No project '{ref}' is known at {self.site.config.router}. 'starfish project list' shows this site's projects."
             ) from error
 
+    def _refuse_taken(self, name: str, file: Path | str) -> None:
+        """A name that exists is refused by the Routing Server, too; here with what to do. Raises NotNow."""
+        from starfish.sdk import NotFound
+
+        try:
+            taken = self.site.client.project_by_name(name)
+        except NotFound:
+            return
+        if taken.site == self.site.site_id:
+            raise NotNow(f"This site coordinates '{name}' already (id {taken.id}). For another study choose another name in {file}.")
+        raise NotNow(f"Another site has a project '{name}' already. Choose another name in {file}, or join that one.")
+
     def _fit(self, dataset: str, name: str, definition: Mapping[str, Any]) -> "Fit":
         from starfish.tasks.study import Study
 
@@ -128,19 +141,17 @@ class ProjectActions:
 
     def _page(self, project: "Project", role: str | None) -> ProjectPage:
         binding = self.site.home.binding(project.id)
-        members = None
-        if role == "coordinator":
-            members = [member.site.name for member in self.site.client.participants(project.id)]
+        seen = self.site.client.participants(project.id) if role else []
         return ProjectPage(
             id=project.id,
             name=project.name,
             description=project.description,
-            coordinator=self.site.config.name if role == "coordinator" else None,
+            coordinator=next((member.site.name for member in seen if member.role == "coordinator"), None),
             role=role,
             batch=project.batch,
             dataset=binding.dataset if binding else None,
             with_data=binding.dataset is not None if binding else None,
             tasks=list(project.tasks),
             definition=project.definition,
-            members=members,
+            members=[member.site.name for member in seen] if role == "coordinator" else None,
         )

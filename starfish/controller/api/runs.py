@@ -74,12 +74,17 @@ class RunActions:
         self.site = site
 
     def start(self, ref: str) -> BatchState:
-        """Open the next batch. Raises NotNow where this site's daemon is not up, and with the Routing Server's reason."""
+        """Open the next batch. Raises NotAllowed, and NotNow where this site's daemon is not up or the Routing Server refuses."""
         project = self.site.projects.find(ref)
+        if project.site != self.site.site_id:
+            raise NotAllowed(f"Only the coordinator of '{project.name}' can start a batch.")
         if self.site.home.daemon_pid() is None:
             raise NotNow(f"This site is not up, so nothing would happen. Start it with 'starfish site up --home {self.site.home.path}'.")
         if self.site.home.binding(project.id) is None:
-            raise NotNow(f"Nobody has said what this site takes part with in '{project.name}'; 'starfish project join' does.")
+            raise NotNow(
+                f"Nobody has said what this site takes part with in '{project.name}': bind a dataset with "
+                f"'starfish project join {project.name} --dataset NAME'."
+            )
         self._refusals(lambda: self.site.client.start_batch(project.id))
         return self.show(str(project.id))
 
@@ -239,9 +244,9 @@ class RunActions:
         try:
             call()
         except Forbidden as error:
-            raise NotAllowed(f"The Routing Server refused: {error}") from error
+            raise NotAllowed(f"The Routing Server refused: {_ended(str(error))}") from error
         except (Conflict, Invalid) as error:
-            raise NotNow(f"The Routing Server refused: {error}") from error
+            raise NotNow(f"The Routing Server refused: {_ended(str(error))}") from error
 
     def _lines(self, project_id: int, batch: int, position: int) -> tuple[list[str], int]:
         """The journal's lines of a batch after `position`, and the new position."""
@@ -268,3 +273,7 @@ def _site_state(run: "Run", name: str) -> SiteState:
         total_round=int(config.get("total_round", 1)),
         since=run.updated_at,
     )
+
+
+def _ended(sentence: str) -> str:
+    return sentence if sentence.endswith((".", "!", "?")) else f"{sentence}."

@@ -38,19 +38,20 @@ def task_pages() -> list[TaskPage]:
 def task_page(model: str) -> TaskPage:
     """Raises InvalidTask for an unknown one."""
     from starfish.tasks import registry
+    from starfish.tasks.api import TaskConfig
 
     task, schema = registry.load(model), registry.schema(model)
-    required = schema.get("required", [])
+    entries = {name: entry for name, entry in schema.get("properties", {}).items() if name != "current_round"}
+    own_first = sorted(entries, key=lambda name: name in TaskConfig.model_fields)
     parameters = [
         Parameter(
             name=name,
-            type=_type(entry, schema.get("$defs", {})),
-            default=entry.get("default"),
-            required=name in required,
-            description=entry.get("description", ""),
+            type=_type(entries[name], schema.get("$defs", {})),
+            default=entries[name].get("default"),
+            required=name in schema.get("required", []),
+            description=entries[name].get("description", ""),
         )
-        for name, entry in schema.get("properties", {}).items()
-        if name != "current_round"
+        for name in own_first
     ]
     return TaskPage(model=model, title=task.title, description=inspect.getdoc(task) or "", parameters=parameters, leaves=list(task.leaves))
 
@@ -68,9 +69,11 @@ def _type(entry: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
         return " | ".join(_type(option, definitions) for option in options if option.get("type") != "null")
     if entry.get("type") == "array":
         return f"list of {_type(entry.get('items', {}), definitions)}"
-    return " ".join([str(entry.get("type", "any")), *_limits(entry)])
+    return ", ".join([str(entry.get("type", "any")).replace("string", "text"), *_limits(entry)])
 
 
 def _limits(entry: Mapping[str, Any]) -> list[str]:
+    if "minimum" in entry and "maximum" in entry:
+        return [f"{entry['minimum']:g} to {entry['maximum']:g}"]
     words = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
     return [f"{sign} {entry[key]:g}" for key, sign in words.items() if key in entry]
