@@ -1,6 +1,7 @@
 """One kept HTTP connection to a Routing Server: deadlines, retries, and refusals as exceptions."""
 
 import json
+import logging
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Any
@@ -12,6 +13,7 @@ from starfish.protocol.problems import CATALOGUE, Invalid, Problem
 
 ACCEPT = "application/json, application/problem+json"
 AWAY = (502, 503, 504)
+logging.getLogger("stamina").addHandler(logging.NullHandler())  # a retry is no news for whoever reads stderr
 PATIENCE = {"wait_initial": 0.1, "wait_max": 1.0, "wait_jitter": 0.1}
 
 

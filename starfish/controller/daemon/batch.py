@@ -1,7 +1,8 @@
 """One batch at this site: its folder, its worker, its log lines, and the failures that it may end with."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -34,24 +35,34 @@ class RunFailed(Exception):
         return RunFailed(refusal.public, code=refusal.code, private=refusal.private, variable=refusal.variable)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """What the batches of a site share."""
+
+    home: Home
+    config: SiteConfig
+    client: Client
+    journal: Journal
+    policy: Policy
+    start_worker: Callable[[Path], Worker] = Worker
+
+
 class Batch:
     """What all steps of a batch share. Nothing in it is lost with the process but the warm worker."""
 
-    def __init__(self, home: Home, config: SiteConfig, client: Client, journal: Journal, policy: Policy, run: Run) -> None:
-        self.home, self.config, self.client, self.journal, self.policy = home, config, client, journal, policy
+    def __init__(self, site: Site, run: Run) -> None:
+        self.home, self.config, self.client, self.journal, self.policy = site.home, site.config, site.client, site.journal, site.policy
+        self._start_worker = site.start_worker
         self.key: BatchKey = (run.project, run.batch)
-        self.folder = BatchFolder(home.work(run.project, run.batch))
+        self.folder = BatchFolder(self.home.work(run.project, run.batch))
         self.folder.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._unsent = self.folder.path / "public.log"
         self.worker: Worker | None = None
         self._write_terms(run)
 
     @property
     def work(self) -> str:
         return str(self.folder.path)
-
-    @property
-    def public_log(self) -> Path:
-        return self.folder.path / "public.log"
 
     def memory(self, run: Run) -> Memory:
         """What is on the disk, as `decide` asks for it."""
@@ -98,9 +109,19 @@ class Batch:
 
     def say(self, line: str) -> None:
         """A public line: states, rounds, durations; never a row. The coordinator reads it."""
-        with self.public_log.open("a", encoding="utf-8") as file:
+        with self._unsent.open("a", encoding="utf-8") as file:
             file.write(f"{datetime.now(UTC).isoformat(timespec='milliseconds')} {line}\n")
         self.journal.log(self.key, "info", line)
+
+    def public_log(self, run: Run) -> Path:
+        """This round's public lines: all that came after those of an earlier round were sent."""
+        seq, turn = run.position
+        lines = self.folder.path / "logs" / f"{seq}-{turn}.txt"
+        lines.parent.mkdir(exist_ok=True)
+        with lines.open("ab") as file:
+            file.write(self._unsent.read_bytes() if self._unsent.exists() else b"")
+        self._unsent.unlink(missing_ok=True)
+        return lines
 
     def log(self, level: Level, public: str, private: str | None = None) -> None:
         """A line for this site's people."""
@@ -108,7 +129,7 @@ class Batch:
 
     def _warm(self) -> Worker:
         if self.worker is None:
-            self.worker = Worker(self.folder.path)
+            self.worker = self._start_worker(self.folder.path)
             self.journal.worker_began(self.key, self.worker.pid, self.worker.started)
         return self.worker
 

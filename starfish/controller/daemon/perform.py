@@ -61,7 +61,7 @@ def _report_prepared(batch: Batch, view: View) -> Run:
     seq, turn = view.own.position
     batch.folder.update(seq, turn, batch.config.uid).unlink(missing_ok=True)
     batch.say(f"task {seq} ({view.own.task['model']}), round {turn}: prepared")
-    return _step_with(batch, view.own, [S.PREPARING], "logs", LOG, batch.public_log, "logs")
+    return _step_with(batch, view.own, [S.PREPARING], "logs", LOG, batch.public_log(view.own), "logs")
 
 
 def _begin_round(batch: Batch, view: View) -> Run:
@@ -153,7 +153,7 @@ def fail(batch: Batch, own: Run, reason: RunFailed | None) -> None:
     if own.status is S.SUCCESS:
         reason = reason or RunFailed("no reason is known", code="unknown")
         batch.log("error", "The batch succeeded, but there is no report of it here.", f"There is no report here: {reason.private}")
-        batch.journal.mark(own.id, finished=True)
+        _close(batch, own)
         return
     if reason:
         batch.log("error", f"failed: {reason.public}", f"failed: {reason.private}")
@@ -175,13 +175,13 @@ def _finish(batch: Batch, view: View) -> Run | None:
     names = _names(batch) if own.coordinates else None
     batch.call("report", site=batch.config.uid, site_name=batch.config.name, site_names=names)
     batch.say("success")
-    return _close(batch, view)
-
-
-def _close(batch: Batch, view: View) -> Run | None:
-    batch.end_worker()
-    batch.journal.mark(view.own.id, finished=True)
+    _close(batch, own)
     return None
+
+
+def _close(batch: Batch, own: Run) -> None:
+    batch.end_worker()
+    batch.journal.mark(own.id, finished=True)
 
 
 STEPS: Mapping[Action, Callable[[Batch, View], Run | None]] = {
@@ -197,7 +197,7 @@ STEPS: Mapping[Action, Callable[[Batch, View], Run | None]] = {
     Action.STOP_BATCH: _stop_batch,
     Action.FAIL: _fail,
     Action.FINISH: _finish,
-    Action.CLOSE: _close,
+    Action.CLOSE: lambda batch, view: _close(batch, view.own),
 }
 
 
@@ -222,7 +222,7 @@ def _step_with(
 
 
 def _upload_log(batch: Batch, own: Run) -> None:
-    _upload(batch, own, LOG, egress.public_log(batch.public_log), "logs")
+    _upload(batch, own, LOG, batch.public_log(own).read_bytes(), "logs")
 
 
 def _upload(batch: Batch, own: Run, name: str, data: bytes, what: egress.What) -> None:

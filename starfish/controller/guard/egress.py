@@ -3,7 +3,6 @@
 import hashlib
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from starfish.controller.daemon.journal import BatchKey, Journal
@@ -33,8 +32,3 @@ def release(journal: Journal, policy: Policy, batch: BatchKey, what: What, name:
 def failure_notice(code: str, message: str, variable: str | None, task_seq: int) -> bytes:
     """The public part of a failure, as the coordinator reads it."""
     return json.dumps({"code": code, "message": message, "variable": variable, "task_seq": task_seq}).encode()
-
-
-def public_log(path: Path) -> bytes:
-    """The batch's public lines so far; empty where there are none."""
-    return path.read_bytes() if path.exists() else b""

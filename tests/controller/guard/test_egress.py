@@ -31,7 +31,3 @@ def test_a_departure_is_journalled_as_it_leaves(journal: Journal) -> None:
 def test_a_failure_notice_has_the_public_part_alone() -> None:
     notice = json.loads(egress.failure_notice("type", "'age' is no number", "age", 2))
     assert notice == {"code": "type", "message": "'age' is no number", "variable": "age", "task_seq": 2}
-
-
-def test_a_batch_without_lines_has_an_empty_log(tmp_path: Path) -> None:
-    assert egress.public_log(tmp_path / "public.log") == b""
