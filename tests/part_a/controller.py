@@ -34,7 +34,7 @@ class Controller:
     router: Router
     uid: str
     numbers: Sequence[float]
-    interval: float = 0.2
+    interval: float = 0.1
     fail_in_round: int | None = None
     refusals: list[str] = field(default_factory=list)
     failures: list[BaseException] = field(default_factory=list)
