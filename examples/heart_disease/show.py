@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from examples.heart_disease.comparison import PooledFit, largest_difference, naive_average, pooled_fit
@@ -18,7 +20,7 @@ def estimates(console: Console, report: Mapping[str, Any], project: Path, source
     average, without = naive_average(project, sources)
     _beside(console, "disease ~ age + sex + trestbps + thalch + exang", first, pooled, average)
     for site, reason in without.items():
-        console.print(f"  {site} has no estimate of its own: {reason}")
+        console.print(f"  {site} has no estimate of its own: {escape(reason)}")
     console.print("  The average of the other hospitals' estimates is what averaging would report; it is not the pooled answer.\n")
     adjusted = pooled_fit(sources, by_site=True)
     _beside(console, "the same, with a term for each hospital (site: fixed)", second, adjusted, {})
@@ -33,15 +35,15 @@ def estimates(console: Console, report: Mapping[str, Any], project: Path, source
 
 
 def _beside(console: Console, title: str, task: Mapping[str, Any], pooled: PooledFit, average: Mapping[str, float]) -> None:
-    table = Table(title=title, title_justify="left")
-    table.add_column("term")
-    for heading in ("federated", "pooled", "std. error", "pooled s.e.", *(["sites' average"] if average else [])):
-        table.add_column(heading, justify="right")
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("term", no_wrap=True)
+    for heading in ("federated", "pooled", "s.e.", "pooled s.e.", *(["average"] if average else [])):
+        table.add_column(heading, justify="right", no_wrap=True)
     for row in task["estimates"]:
         term = row["term"]
         cells = [row["estimate"], pooled.estimates[term], row["std_error"], pooled.std_errors[term]]
         cells += [average[term]] if average else []
-        table.add_row(term, *(f"{cell:.8f}" for cell in cells))
+        table.add_row(escape(term), *(f"{cell:.8f}" for cell in cells))
     console.print(table)
     fit = task["fit"]
     likelihood = f"log-likelihood {fit['log_likelihood']:.10f} (pooled {pooled.log_likelihood:.10f})"

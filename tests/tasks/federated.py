@@ -40,8 +40,8 @@ def failure(task: Task, sites: Mapping[str, Rows]) -> NoEstimate:
     raise AssertionError(f"there is an answer: {report.estimates}")
 
 
-def build(name: str, variables: Study, **config: Any) -> Task:
-    return registry.build(name, config, variables)
+def build(name: str, described: Study, /, **config: Any) -> Task:
+    return registry.build(name, config, described)
 
 
 def rows(**columns: Any) -> Rows:
