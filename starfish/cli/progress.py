@@ -51,6 +51,7 @@ def state_view(state: "BatchState") -> "RenderableType":
     from rich.text import Text
 
     table = plain_table("Site", "Role", "State", "Task", "Round", "Since", right=(4, 5))
+    table.columns[2].min_width = len("Pending Aggregating")  # the table must not dance while it is redrawn
     for site in state.sites:
         style = {"Success": "green", "Failed": "red", "Pending Failed": "red"}.get(site.status, "")
         task = f"{site.task} {site.model}"

@@ -12,7 +12,7 @@ from starfish.cli.session import FAILED, Session, command, noun
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from starfish.controller.api.runs import LogFile
+    from starfish.controller.api.runs import LocalLine, SiteLog
 
 app = noun("Runs: start, watch, stop, restart; logs, reports, downloads.")
 
@@ -105,11 +105,13 @@ def _follow(session: Session, project: str, batch: int | None) -> None:
         raise typer.Exit(FAILED)
 
 
-def _logs(found: "list[LogFile]", local: list[str]) -> "RenderableType":
+def _logs(found: "list[SiteLog]", local: "list[LocalLine]") -> "RenderableType":
     from rich.console import Group
     from rich.text import Text
 
     parts: list[RenderableType] = []
     for log in found:
-        parts += [Text(f"{log.site}, task {log.task}, round {log.round}", style="bold"), Text(log.text.rstrip()), ""]
-    return Group(*parts, Text("This site's own journal", style="bold"), Text("\n".join(local) or "nothing yet"))
+        parts += [Text(log.site, style="bold"), Text(log.text.rstrip()), ""]
+    style = {"error": "red", "warning": "yellow"}
+    lines = [Text(f"{line.at} {line.text}", style=style.get(line.level, "")) for line in local]
+    return Group(*parts, Text("This site's own journal, which stays here", style="bold"), *(lines or [Text("nothing yet")]))

@@ -62,6 +62,10 @@ class Session:
     def err(self) -> "Console":
         return console(stderr=True)
 
+    def close(self) -> None:
+        if "site" in self.__dict__:
+            self.site.close()
+
     def result(self, value: Any, view: "Callable[[Any], RenderableType]") -> None:
         """The command's result: as JSON, or as `view` draws it."""
         if self.as_json:
@@ -95,8 +99,9 @@ def command(app: typer.Typer, name: str | None = None, *, home: bool = True) -> 
         def run(ctx: typer.Context, as_json: bool, debug: bool, home: Path | None = None, **arguments: Any) -> None:
             above = ctx.find_root().params
             show_tracebacks(debug or bool(above.get("debug")))
+            session = Session(home=home or above.get("home"), as_json=as_json)
             try:
-                function(Session(home=home or above.get("home"), as_json=as_json), **arguments)
+                function(session, **arguments)
             except (typer.TyperException, typer.Exit, typer.Abort):
                 raise
             except expected_errors() as error:
@@ -104,6 +109,8 @@ def command(app: typer.Typer, name: str | None = None, *, home: bool = True) -> 
                     raise
                 typer.echo(f"Error: {printable(sentence(error))}", err=True)
                 raise typer.Exit(FAILED) from None
+            finally:
+                session.close()
 
         signature = inspect.signature(function, eval_str=True)
         own = [parameter for parameter in signature.parameters.values() if parameter.name != "session"]
@@ -135,7 +142,8 @@ def sentence(error: Exception) -> str:
     """What the site's own people read: the private part where an error has one."""
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}." if error.filename else f"{error.strerror}."
-    return str(getattr(error, "private", None) or error)
+    text = str(getattr(error, "private", None) or error)
+    return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
 def printable(text: str) -> str:

@@ -80,17 +80,17 @@ def status(session: Session) -> None:
 def _status(status: "SiteStatus") -> "RenderableType":
     from starfish.cli.tables import facts
 
-    router = "reached" if status.reachable else f"not reached: {status.problem}"
+    connected = {True: "connected", False: "disconnected", None: "unknown"}[status.connected]
     return facts(
         {
             "Site": status.name,
             "Home": status.home,
             "Daemon": "up" if status.daemon else "not up; 'starfish site up' starts it",
-            "Routing Server": f"{status.router} ({router})",
-            "Seen there as": {True: "connected", False: "disconnected", None: "unknown"}[status.connected],
+            "Routing Server": status.router,
+            "Seen there as": connected if status.reachable else f"unknown: {status.problem}",
             "Policy": status.policy,
             "Datasets": ", ".join(status.datasets) or "none; 'starfish dataset add NAME SOURCE' adds one",
-            "Active runs": "\n".join(status.active_runs) or "none",
+            "Active runs": "\n".join(status.active_runs) or ("none" if status.reachable else "unknown"),
             "uid": status.uid,
         }
     )

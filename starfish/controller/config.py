@@ -10,6 +10,7 @@ journal.sqlite3, daemon.json, daemon.lock, batches/   the daemon's
 import os
 import stat
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -81,6 +82,14 @@ class Home:
             self.save(config)
         except OSError as error:
             raise HomeError(f"{self.path} can't be made into a home: {error.strerror or error}.") from error
+
+    def discard(self) -> None:
+        """Take back `create`, of a site that its Routing Server refused."""
+        for path in (self.site_file, self.token_file, self.password_file, self.policy_file):
+            path.unlink(missing_ok=True)
+        self.batches.rmdir()
+        with suppress(OSError):  # the folder may hold what was there before
+            self.path.rmdir()
 
     def save(self, config: SiteConfig) -> None:
         write_json(self.site_file, asdict(config))

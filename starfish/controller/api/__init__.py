@@ -1,9 +1,9 @@
 """All that a person or a notebook can do at a site.
 
-    site = Site("~/hospital-a")
-    site.datasets.add("heart", "heart.csv")
-    site.projects.join("heart-disease", dataset="heart")
-    site.runs.report("heart-disease")
+    with Site("~/hospital-a") as site:
+        site.datasets.add("heart", "heart.csv")
+        site.projects.join("heart-disease", dataset="heart")
+        site.runs.report("heart-disease")
 
 Answers are plain dataclasses and dictionaries; errors are typed and their text says what to do.
 """

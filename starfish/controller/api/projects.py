@@ -103,7 +103,7 @@ class ProjectActions:
         try:
             self.site.client.leave(membership.id)
         except Conflict as error:
-            raise NotNow(f"{error} Leave once the batch has ended.") from error
+            raise NotNow(f"The Routing Server refused: {error}") from error
         self.site.home.datasets.unbind(project.id)
         return page
 
@@ -117,6 +117,10 @@ class ProjectActions:
             raise UnknownName(
                 f"No project '{ref}' is known at {self.site.config.router}. 'starfish project list' shows this site's projects."
             ) from error
+
+    def member(self, project_id: int) -> bool:
+        """Whether this site is in a project."""
+        return self._membership(project_id) is not None
 
     def _refuse_taken(self, name: str, file: Path | str) -> None:
         """A name that exists is refused by the Routing Server, too; here with what to do. Raises NotNow."""

@@ -15,10 +15,12 @@ from starfish.protocol.run_state import RunStatus
 
 if TYPE_CHECKING:
     from starfish.controller.api.site import Site
+    from starfish.controller.daemon.journal import Event
     from starfish.protocol.messages import Project, Run
 
 POLL_S = 0.3
 REPORT_S = 20.0  # how long a site that is up may take for its report once the batch has ended
+FOREIGN = re.compile(r"[^\w .-]")  # what may not be in a file's name
 STORED = re.compile(r"(?P<run>\d+)-(?P<task>\d+)-(?P<round>\d+)-(?P<name>.+)$")
 
 
@@ -59,27 +61,33 @@ class Progress:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LogFile:
-    """One stored log of one site's run."""
+class SiteLog:
+    """What one site has reported of a batch."""
 
     site: str
-    task: int
-    round: int
-    name: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalLine:
+    """A line of this site's own journal; it may name rows and values."""
+
+    at: str
+    level: str
     text: str
 
 
 class RunActions:
     def __init__(self, site: "Site") -> None:
         self.site = site
+        self._members: dict[int, dict[str, str]] = {}
 
     def start(self, ref: str) -> BatchState:
         """Open the next batch. Raises NotAllowed, and NotNow where this site's daemon is not up or the Routing Server refuses."""
         project = self.site.projects.find(ref)
         if project.site != self.site.site_id:
             raise NotAllowed(f"Only the coordinator of '{project.name}' can start a batch.")
-        if self.site.home.daemon_pid() is None:
-            raise NotNow(f"This site is not up, so nothing would happen. Start it with 'starfish site up --home {self.site.home.path}'.")
+        self._must_be_up()
         if self.site.home.binding(project.id) is None:
             raise NotNow(
                 f"Nobody has said what this site takes part with in '{project.name}': bind a dataset with "
@@ -102,7 +110,9 @@ class RunActions:
         seen: BatchState | None = None
         position, away = 0, False
         while True:
-            lines, position = self._lines(project.id, batch, position)
+            events = self._events(project.id, batch, position)
+            lines = [event.private or event.public for event in events]
+            position = max([position, *(event.id for event in events)])
             try:
                 state = self._state(project, batch)
                 away = False
@@ -126,26 +136,15 @@ class RunActions:
         """Begin a failed batch's round again (coordinator). Raises NotAllowed, NotNow."""
         return self._act(ref, batch, "restart")
 
-    def logs(self, ref: str, batch: int | None = None) -> list[LogFile]:
-        """What the sites reported, for the coordinator; a participant sees its own."""
-        state = self.show(ref, batch)
-        names = {site.run: site.site for site in state.sites}
-        with tempfile.TemporaryDirectory() as folder:
-            found = []
-            for path in self._download(state, "logs", Path(folder)):
-                match = STORED.search(path.name)
-                if match and match["name"].endswith(".txt"):
-                    text = path.read_text(errors="replace")
-                    found.append((int(match["run"]), int(match["task"]), int(match["round"]), match["name"], text))
-        return [
-            LogFile(site=names.get(run, f"run {run}"), task=task, round=nr, name=name, text=text)
-            for run, task, nr, name, text in sorted(found)
-        ]
+    def logs(self, ref: str, batch: int | None = None) -> list[SiteLog]:
+        """What the sites have reported, for the coordinator; a participant sees its own."""
+        return self._logs(self.show(ref, batch))
 
-    def local_log(self, ref: str, batch: int | None = None) -> list[str]:
+    def local_log(self, ref: str, batch: int | None = None) -> list[LocalLine]:
         """This site's own journal of a batch, with what only its own people may read."""
         project = self.site.projects.find(ref)
-        return self._lines(project.id, self._batch(project, batch), 0)[0]
+        events = self._events(project.id, self._batch(project, batch), 0)
+        return [LocalLine(at=event.at, level=event.level, text=event.private or event.public) for event in events]
 
     def report(self, ref: str, batch: int | None = None) -> dict[str, Any]:
         """The report of a batch that has ended, as this site may see it. Raises NotNow."""
@@ -176,11 +175,20 @@ class RunActions:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "report.json").write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n")
         write_tables(report, folder)
-        self._download(state, "artifacts", folder / "models")
-        self._download(state, "logs", folder / "logs")
+        for task in report["tasks"]:
+            for model in self._download(state, "artifacts", folder, position=(task["seq"], task["rounds"])):
+                model.rename(folder / f"task{task['seq']}-{task['model']}.model")
+        for log in self._logs(state):
+            (folder / f"log-{FOREIGN.sub('_', log.site)}.txt").write_text(log.text)
         return sorted(path for path in folder.rglob("*") if path.is_file())
 
+    def _must_be_up(self) -> None:
+        if self.site.home.daemon_pid() is None:
+            raise NotNow(f"This site is not up, so nothing would happen. Start it with 'starfish site up --home {self.site.home.path}'.")
+
     def _batch(self, project: "Project", batch: int | None) -> int:
+        if project.batch == 0 and not self.site.projects.member(project.id):
+            raise NotNow(f"This site is no member of '{project.name}', and sees nothing of its batches.")
         if project.batch == 0:
             raise NotNow(f"'{project.name}' has no batch yet. Its coordinator opens one with 'starfish run start {project.name}'.")
         if batch is not None and not 1 <= batch <= project.batch:
@@ -189,9 +197,9 @@ class RunActions:
 
     def _state(self, project: "Project", batch: int) -> BatchState:
         runs = self.site.client.batch_runs(project.id, batch, self.site.config.uid)
-        names = {self.site.config.uid: self.site.config.name}
-        if len(runs) > 1 or any(run.role == "coordinator" for run in runs):
-            names |= {member.site.uid: member.site.name for member in self.site.client.participants(project.id)}
+        if not runs:
+            raise NotNow(f"This site has no part in batch {batch} of '{project.name}'; it joined later, or has left.")
+        names = self._names(project.id)
         sites = [_site_state(run, names.get(run.site_uid, run.site_uid)) for run in runs]
         sites.sort(key=lambda site: (site.role != "coordinator", site.site))
         return BatchState(
@@ -207,13 +215,36 @@ class RunActions:
         """With the reason that each failed site gave."""
         if not any(RunStatus.from_word(site.status) in (RunStatus.FAILED, RunStatus.PENDING_FAILED) for site in state.sites):
             return state
-        reasons: dict[int, str] = {}
+        places = {(site.run, site.task, site.round) for site in state.sites}
         with tempfile.TemporaryDirectory() as folder:
-            for path in self._download(state, "logs", Path(folder)):
-                match = STORED.search(path.name)
-                if match and match["name"] == "failure.json":
-                    reasons[int(match["run"])] = str(json.loads(path.read_bytes()).get("message"))
+            stored = [(match, path) for match, path in self._stored(state, Path(folder)) if match["name"] == "failure.json"]
+            given = {_place(match): _message(path) for match, path in stored if _place(match) in places}
+        reasons = {run: message for (run, _, _), message in given.items()}
         return replace(state, sites=[replace(site, reason=reasons.get(site.run)) for site in state.sites])
+
+    def _logs(self, state: BatchState) -> list[SiteLog]:
+        """A log grows from round to round: what a later one begins with is told once."""
+        names = {site.run: site.site for site in state.sites}
+        texts: dict[int, str] = {}
+        with tempfile.TemporaryDirectory() as folder:
+            for match, path in sorted(self._stored(state, Path(folder)), key=lambda pair: _place(pair[0])):
+                if match["name"].endswith(".txt"):
+                    text, run = path.read_text(errors="replace"), int(match["run"])
+                    before = texts.get(run, "")
+                    texts[run] = text if text.startswith(before) else before + text
+        return [SiteLog(site=names.get(run, f"run {run}"), text=text) for run, text in texts.items()]
+
+    def _stored(self, state: BatchState, folder: Path) -> "list[tuple[re.Match[str], Path]]":
+        """The stored logs and notices of a batch, as far as this site may see them."""
+        everyone = self._own(state).role == "coordinator"
+        paths = self._download(state, "logs", folder, everyone=everyone)
+        return [(match, path) for path in paths if (match := STORED.search(path.name))]
+
+    def _names(self, project_id: int) -> dict[str, str]:
+        """The members' names by uid: all for the coordinator. Asked for once; nobody joins a batch that runs."""
+        if project_id not in self._members:
+            self._members[project_id] = {member.site.uid: member.site.name for member in self.site.client.participants(project_id)}
+        return self._members[project_id]
 
     def _own(self, state: BatchState) -> SiteState:
         """This site's part: the coordinator's, where it sees all."""
@@ -224,16 +255,24 @@ class RunActions:
         own = self._own(state)
         if own.role != "coordinator":
             raise NotAllowed(f"Only the coordinator of '{state.project}' can {action} a batch.")
+        if action == "restart":
+            self._must_be_up()
         self._refusals(lambda: self.site.client.action(own.run, own.role, action, state.project_id, state.batch))
         return self.show(str(state.project_id), state.batch)
 
-    def _download(self, state: BatchState, kind: Literal["artifacts", "logs"], folder: Path) -> list[Path]:
+    def _download(
+        self,
+        state: BatchState,
+        kind: Literal["artifacts", "logs"],
+        folder: Path,
+        *,
+        position: tuple[int, int] | tuple[None, None] = (None, None),
+        everyone: bool = False,
+    ) -> list[Path]:
         from starfish.sdk import NotFound
 
-        own = self._own(state)
-        folder.mkdir(parents=True, exist_ok=True)
         try:
-            return self.site.client.download(own.run, kind, None, None, folder, all_runs=own.role == "coordinator" and kind == "logs")
+            return self.site.client.download(self._own(state).run, kind, position[0], position[1], folder, all_runs=everyone)
         except NotFound:
             return []
 
@@ -244,19 +283,18 @@ class RunActions:
         try:
             call()
         except Forbidden as error:
-            raise NotAllowed(f"The Routing Server refused: {_ended(str(error))}") from error
+            raise NotAllowed(f"The Routing Server refused: {error}") from error
         except (Conflict, Invalid) as error:
-            raise NotNow(f"The Routing Server refused: {_ended(str(error))}") from error
+            raise NotNow(f"The Routing Server refused: {error}") from error
 
-    def _lines(self, project_id: int, batch: int, position: int) -> tuple[list[str], int]:
-        """The journal's lines of a batch after `position`, and the new position."""
+    def _events(self, project_id: int, batch: int, position: int) -> "list[Event]":
+        """The journal's events of a batch after `position`."""
         from starfish.controller.daemon.journal import Journal
 
         if not self.site.home.journal_file.exists():
-            return [], position
+            return []
         with Journal(self.site.home.journal_file) as journal:
-            events = journal.events((project_id, batch), after=position)
-        return [event.private or event.public for event in events], max([position, *(event.id for event in events)])
+            return journal.events((project_id, batch), after=position)
 
 
 def _site_state(run: "Run", name: str) -> SiteState:
@@ -275,5 +313,14 @@ def _site_state(run: "Run", name: str) -> SiteState:
     )
 
 
-def _ended(sentence: str) -> str:
-    return sentence if sentence.endswith((".", "!", "?")) else f"{sentence}."
+def _place(match: re.Match[str]) -> tuple[int, int, int]:
+    """Run, task and round of a stored file."""
+    return int(match["run"]), int(match["task"]), int(match["round"])
+
+
+def _message(path: Path) -> str:
+    """What a failure notice says; it comes from another site and may be anything."""
+    try:
+        return str(json.loads(path.read_bytes())["message"])
+    except (ValueError, KeyError, TypeError):
+        return "its notice can't be read"

@@ -2,6 +2,8 @@
 
 import secrets
 import uuid
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cached_property
 from ipaddress import ip_address
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from starfish.controller.api.datasets import DatasetActions
     from starfish.controller.api.projects import ProjectActions
     from starfish.controller.api.runs import RunActions
+    from starfish.protocol.messages import Site as RouterSite
     from starfish.sdk import Client
 
 
@@ -40,10 +43,22 @@ class SiteStatus:
 
 
 class Site:
-    """One site, by its home folder."""
+    """One site, by its home folder. Use it in a `with`, or close it: it keeps one connection."""
 
     def __init__(self, home: Path | str) -> None:
         self.home = Home(home)
+
+    def __enter__(self) -> "Site":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the connection to the Routing Server, where one was made; the next call makes a new one."""
+        if "client" in self.__dict__:
+            self.client.close()
+            del self.client
 
     @cached_property
     def config(self) -> SiteConfig:
@@ -85,28 +100,30 @@ class Site:
     @staticmethod
     def enrol(home: Path | str, *, router: str, code: str, name: str | None = None, insecure: bool = False) -> "Site":
         """Make a site with a one-time code. Its token is made and stored first: after a lost answer the same call goes on."""
-        site = Site(home)
-        config, token = site._begin(router=router, name=name or "", auth="token", secret=secrets.token_urlsafe(32), insecure=insecure)
         from starfish.sdk import Client
 
-        with_code = Client(router)
-        answer = with_code.enrol(code, config.uid, token)
-        site.home.save(replace(config, site_id=answer.id, name=answer.name))
+        def ask(config: SiteConfig, token: str) -> "RouterSite":
+            with closing(Client(config.router)) as client:
+                return client.enrol(code, config.uid, token)
+
+        site = Site(home)
+        site._make(ask, router=router, name=name or "", auth="token", secret=secrets.token_urlsafe(32), insecure=insecure)
         return site
 
     @staticmethod
     def register(home: Path | str, *, router: str, name: str, username: str, password: str, insecure: bool = False) -> "Site":
         """Make a site with an account that exists. Safe to repeat after a lost answer."""
-        site = Site(home)
-        config, _ = site._begin(router=router, name=name, auth="basic", username=username, secret=password, insecure=insecure)
         from starfish.sdk import Client, NotFound
 
-        client = Client(router, username=username, password=password)
-        try:
-            answer = client.site_by_uid(config.uid)
-        except NotFound:
-            answer = client.create_site(name, config.uid, "")
-        site.home.save(replace(config, site_id=answer.id, name=answer.name))
+        def ask(config: SiteConfig, password: str) -> "RouterSite":
+            with closing(Client(config.router, username=username, password=password)) as client:
+                try:
+                    return client.site_by_uid(config.uid)
+                except NotFound:
+                    return client.create_site(name, config.uid, "")
+
+        site = Site(home)
+        site._make(ask, router=router, name=name, auth="basic", username=username, secret=password, insecure=insecure)
         return site
 
     def up(self) -> None:
@@ -143,28 +160,47 @@ class Site:
             active_runs=active,
         )
 
-    def _begin(
-        self, *, router: str, name: str, auth: Literal["token", "basic"], secret: str, insecure: bool, username: str | None = None
-    ) -> tuple[SiteConfig, str]:
-        """The home, made now or by an earlier attempt that had no answer; and the secret that it holds."""
+    def _make(
+        self,
+        ask: "Callable[[SiteConfig, str], RouterSite]",
+        *,
+        router: str,
+        name: str,
+        auth: Literal["token", "basic"],
+        secret: str,
+        insecure: bool,
+        username: str | None = None,
+    ) -> None:
+        """Write the home, ask the Routing Server, write down its answer. Where it refuses, a home made now goes again."""
+        from starfish.sdk import Problem
+
         router = checked_router(router, insecure=insecure)
-        if not self.home.exists:
-            config = SiteConfig(
-                router=router, uid=str(uuid.uuid4()), name=name, site_id=None, auth=auth, username=username, insecure=insecure
-            )
+        wanted = SiteConfig(router=router, uid=str(uuid.uuid4()), name=name, site_id=None, auth=auth, username=username, insecure=insecure)
+        begun = self.home.exists
+        config = self._begun(wanted, secret) if begun else wanted
+        if not begun:
             self.home.create(config, secret)
-            return config, secret
+        try:
+            answer = ask(config, self.home.secret(config))
+        except Problem:
+            if not begun:
+                self.home.discard()
+            raise
+        self.home.save(replace(config, site_id=answer.id, name=answer.name))
+
+    def _begun(self, wanted: SiteConfig, secret: str) -> SiteConfig:
+        """What an earlier attempt, whose answer was lost, has written down. Raises NotNow where that one was another."""
         config = self.home.load()
         if config.site_id is not None:
             raise NotNow(f"{self.home.path} is the home of '{config.name}' already. Choose another folder with --home.")
-        if (config.router, config.auth, config.username) != (router, auth, username) or (name and config.name != name):
+        if replace(wanted, uid=config.uid, name=wanted.name or config.name) != replace(config, name=config.name or wanted.name):
             raise NotNow(
-                f"{self.home.path} waits for the answer of another 'site init' (of '{config.name}', {config.router}). "
-                "Repeat that one, or choose another folder with --home."
+                f"{self.home.path} was begun by another 'site init' (of '{config.name}', at {config.router}), which had no answer. "
+                "Repeat that one, or delete the folder and begin anew."
             )
-        if auth == "basic":
+        if config.auth == "basic":
             self.home.store_secret(config, secret)
-        return config, self.home.secret(config)
+        return config
 
 
 def checked_router(url: str, *, insecure: bool) -> str:
