@@ -28,8 +28,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> Iterator[None]:
     """Runs around pytest-django's own, which is where the settings are read. Workers of xdist inherit what is set here."""
-    if (Path(__file__).parents[2] / "starfish" / "router" / "settings.py").exists():
-        os.environ.setdefault("DJANGO_SETTINGS_MODULE", "starfish.router.settings")
     given = django.conf.settings.configured or "PYTEST_XDIST_WORKER" in os.environ
     if not given:
         _isolate(early_config)
