@@ -30,6 +30,8 @@ UNITS = {
     30.44: "months and days",
     12.0: "years and months",
 }
+STILL_NUMBERS = ("out-of-range", "not-whole")
+"""Problems that another unit or a code for missing may explain."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +51,7 @@ def check(table: Table, study: Study, mapping: Mapping) -> list[Finding]:
     for name, variable in study.variables.items():
         values, found = type_variable(table, name, variable, mapping.variables[name])
         problems += [Finding(severity="problem", variable=name, code=one.code, text=one.private) for one in found]
-        if not found:
+        if all(one.code in STILL_NUMBERS for one in found):
             hints += [Finding(severity="hint", variable=name, code=code, text=f"{name}: {text}") for code, text in _hints(values, variable)]
     return problems + hints
 

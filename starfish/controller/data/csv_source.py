@@ -98,14 +98,14 @@ def _not_csv(path: Path, kind: str) -> NoReturn:
 
 
 def _delimiter(path: Path, text: str) -> str:
-    """That which cuts the first rows into equally many cells, as many as possible; else that which cuts the header most."""
-    best = (False, 1, ",")
+    """What cuts each of the first rows as often as the header (a comma last: it may be decimal); else what cuts the header most."""
+    ranked = []
     for delimiter in DELIMITERS:
         widths = [len(cells) for _, cells in _until_broken(_records(path, text[:SAMPLE_SIZE], delimiter))]
         if widths:
             even = widths[0] > 1 and all(width >= widths[0] for width in widths[:-1])
-            best = max(best, (even, widths[0], delimiter), key=lambda choice: choice[:2])
-    return best[2]
+            ranked.append((even, even and delimiter != ",", widths[0], delimiter))
+    return max(ranked, key=lambda rank: rank[:3])[3] if ranked else ","
 
 
 def _until_broken(records: Iterator[Record]) -> Iterator[Record]:
