@@ -97,7 +97,7 @@ def test_minimum_and_maximum_only_where_asked_for() -> None:
 
 
 @given(
-    values=st.lists(st.floats(-1e9, 1e9, allow_subnormal=False), min_size=2, max_size=40),
+    values=st.lists(st.floats(-1e9, 1e9).map(lambda value: round(value, 6)), min_size=2, max_size=40),
     q=st.sampled_from([0.01, 0.1, 0.25, 0.5, 0.9, 0.99]),
     cut=st.integers(1, 39),
 )
