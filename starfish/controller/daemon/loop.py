@@ -103,7 +103,8 @@ class Daemon:
         if thread is None or not thread.is_alive():
             thread = self.threads[key] = BatchThread(self.site, self.stop, own)
             thread.start()
-        thread.see(View(own=own, batch=self._whole_batch(own, active)), asked)
+        batch = self._whole_batch(own, active)
+        thread.see(View(own=next((run for run in batch if run.id == own.id), own), batch=batch), asked)
 
     def _whole_batch(self, own: Run, active: list[Run]) -> list[Run]:
         """All runs of the batch for its coordinator; runs that have ended are asked for only where some are missing."""

@@ -132,11 +132,8 @@ def _stop_batch(batch: Batch, view: View) -> Run | None:
             if reason is None and run.status is S.PENDING_FAILED:
                 continue
             batch.log("error", f"{names.get(run.site_uid, run.site_uid)} failed: {reason or 'it gave no reason'}")
-    if view.own.status.live:
-        batch.end_worker()
-        batch.client.action(view.own.id, "coordinator", "stop", view.own.project, view.own.batch)
-        return None
-    batch.client.set_status(view.own.id, S.FAILED, everyone=True)
+    batch.end_worker()
+    batch.client.step(view.own, [S.FAILED], everyone=True)  # from where it was seen: a restart meanwhile is not undone
     return None
 
 
@@ -163,7 +160,7 @@ def fail(batch: Batch, own: Run, reason: RunFailed | None) -> None:
     _upload_log(batch, own)
     batch.journal.mark(own.id, failed=True)
     if own.status is not S.FAILED:
-        batch.client.set_status(own.id, S.FAILED, everyone=own.coordinates)
+        batch.client.step(own, [S.FAILED], everyone=own.coordinates)
 
 
 def _finish(batch: Batch, view: View) -> Run | None:

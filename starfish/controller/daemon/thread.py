@@ -73,12 +73,7 @@ class BatchThread(threading.Thread):
         while not self._ending and (action := decide(view, batch.memory(view.own))) is not None:
             log.info("%s project=%d batch=%d task=%d round=%d", action.name.lower(), *batch.key, *view.own.position)
             try:
-                after = perform(action, batch, view)
-            except (RunFailed, WorkerRefused) as error:
-                reason = error if isinstance(error, RunFailed) else RunFailed.of(error.refusal)
-                fail(batch, view.own, reason)
-                self._over = self._over or view.own.status is S.SUCCESS
-                return
+                after = self._perform(action, batch, view)
             except (WorkerEnded, Conflict) as error:
                 log.info("look_again project=%d batch=%d reason=%r", *batch.key, str(error))
                 return
@@ -88,3 +83,15 @@ class BatchThread(threading.Thread):
             if after is None:
                 return
             view = view.moved(after, action)
+
+    def _perform(self, action: Action, batch: Batch, view: View) -> Run | None:
+        """The step, or the end of the run where it can't be done."""
+        try:
+            return perform(action, batch, view)
+        except RunFailed as error:
+            reason = error
+        except WorkerRefused as error:
+            reason = RunFailed.of(error.refusal)
+        fail(batch, view.own, reason)
+        self._over = self._over or view.own.status is S.SUCCESS
+        return None
