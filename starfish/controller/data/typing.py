@@ -8,7 +8,7 @@ import numpy as np
 
 from starfish.controller.data.mapping import Mapping, VariableMapping
 from starfish.controller.data.sources import Table
-from starfish.controller.data.values import day_parser, is_missing_text, looks_like_thousands, parse_numbers
+from starfish.controller.data.values import day_parser, looks_like_thousands, missing_words, parse_numbers
 from starfish.tasks.api import Rows
 from starfish.tasks.errors import SiteRefusal
 from starfish.tasks.study import Study, Variable, value_key
@@ -108,7 +108,8 @@ class _Checks:
     def _numbers(self, cells: _Cells) -> np.ndarray:
         parsed = np.full(len(cells.texts), np.nan)
         given = np.flatnonzero(~cells.missing)
-        parsed[given] = parse_numbers([cells.texts[place] for place in given], self.table.decimal_comma)
+        texts = cells.texts if len(given) == len(cells.texts) else [cells.texts[place] for place in given]
+        parsed[given] = parse_numbers(texts, self.table.decimal_comma)
         wrong = (np.isnan(parsed) & ~cells.missing)[cells.index]
         separated = any(looks_like_thousands(cells.texts[place]) for place in given[np.isnan(parsed[given])])
         hint = "A thousands separator can't be told from a decimal sign; write plain numbers. "
@@ -197,7 +198,9 @@ def _cells(table: Table, column: str, variable: Variable, mapping: VariableMappi
         texts = [recodes.get(value_key(text), text) for text in texts]
     levels = {variable.key(value) for value in variable.values}
     codes = {variable.key(code) for code in variable.missing_codes}
-    gone |= np.array([is_missing_text(text) and variable.key(text) not in levels for text in texts], dtype=bool)
+    words = missing_words(texts)
+    words[[place for place in np.flatnonzero(words) if levels and variable.key(texts[place]) in levels]] = False
+    gone |= words
     if codes:
         gone |= np.array([variable.key(text) in codes for text in texts], dtype=bool)
     return _Cells(column=column, texts=texts, missing=gone, index=index)

@@ -8,7 +8,6 @@ from datetime import date, datetime
 import numpy as np
 
 MISSING = frozenset({"", "na", "n/a", "#n/a", "nan", "null", "#null!", "."})
-LONGEST_MISSING = max(map(len, MISSING))
 EPOCH = date(1970, 1, 1).toordinal()
 ISO_DAY = re.compile(r"(\d{4}-\d{2}-\d{2})([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?", re.ASCII)
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
@@ -18,7 +17,12 @@ THOUSANDS = re.compile(r"[+-]?\d{1,3}([.,' \u00a0\u202f’]\d{3})+([.,]\d*)?", r
 
 def is_missing_text(text: str) -> bool:
     """Whether a text says "no value" in any file: empty, NA, N/A, NaN, null or a dot, in any case."""
-    return len(text) <= LONGEST_MISSING and text.casefold() in MISSING
+    return text.casefold() in MISSING
+
+
+def missing_words(texts: Sequence[str]) -> np.ndarray:
+    """`is_missing_text` of each."""
+    return np.fromiter(map(MISSING.__contains__, map(str.casefold, texts)), dtype=bool, count=len(texts))
 
 
 def parse_numbers(texts: Sequence[str], decimal_comma: bool) -> np.ndarray:
