@@ -8,7 +8,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check serve docs bench format
+.PHONY: help setup demo test check serve docs format
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -40,9 +40,6 @@ serve: setup  ## a Routing Server on http://127.0.0.1:8000 (SQLite, var/)
 
 docs: setup  ## draw the figures and write the generated reference pages
 	@$(BIN)/python -m docs.generate
-
-bench: setup  ## benchmarks/results.json (arrives with the next milestone)
-	@$(BIN)/python -m benchmarks
 
 format: setup  ## format the code
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .

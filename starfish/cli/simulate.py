@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from starfish.cli import report as report_view
-from starfish.cli.session import FAILED, Session, WrongUsage, command, noun
+from starfish.cli.session import Session, WrongUsage, command, noun
 
 app = noun("The same tasks over several files in one process, with no Routing Server.")
 
@@ -35,10 +35,8 @@ def simulate(
         SimulatedSite(name=name, source=source, mapping=read_mapping_file(mappings[name]) if name in mappings else None)
         for name, source in sources.items()
     ]
-    report: dict[str, Any] = run(project, sites, progress=session.note)
-    session.result(report, lambda report: report_view.view(report, width=session.out.width))
-    if any(task.get("failure") for task in report["tasks"]):
-        raise typer.Exit(FAILED)
+    report: dict[str, Any] = run(project, sites, policy=policy, progress=session.note)
+    report_view.show(session, report)
 
 
 def _pairs(option: str, values: list[str]) -> dict[str, str]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from starfish.controller.data import DataError
 from starfish.controller.errors import DataProblem
+from starfish.controller.guard.policy import read_policy
 from starfish.controller.project_file import ProjectFile
 from starfish.controller.worker import steps
 from starfish.controller.worker.folder import BatchFolder
@@ -39,8 +40,12 @@ class SimulationRefused(DataProblem):
         self.reasons = reasons
 
 
-def simulate(project: ProjectFile, sites: Sequence[SimulatedSite], *, progress: Progress = lambda line: None) -> dict[str, Any]:
-    """The report that the coordinator of these sites would get. Raises SimulationRefused, InvalidTask."""
+def simulate(
+    project: ProjectFile, sites: Sequence[SimulatedSite], *, policy: Path | None = None, progress: Progress = lambda line: None
+) -> dict[str, Any]:
+    """The report that the coordinator of these sites would get. Raises SimulationRefused, InvalidTask, HomeError for the policy."""
+    if policy is not None:
+        read_policy(policy)
     with tempfile.TemporaryDirectory(prefix="starfish-simulate-") as folder:
         return _Simulation(project, sites, Path(folder), progress).run()
 
