@@ -5,6 +5,8 @@ from typing import Any
 from starfish.protocol import problems
 from starfish.router.live.requests import StepRequest
 
+BASE = "/starfish/api/v1/"
+
 
 def complete(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
     """A postprocessing hook of drf-spectacular."""
@@ -12,14 +14,17 @@ def complete(result: dict[str, Any], generator: Any, request: Any, public: bool)
     schemas = result["components"]["schemas"]
     schemas.update(step.pop("$defs", {}))
     schemas.update(Step=step, Problem=PROBLEM)
-    result["paths"]["/starfish/api/v1/runs/{id}/step/"] = STEP
+    for path, operations in result["paths"].items():
+        for operation in operations.values():
+            for status, answer in operation["responses"].items():
+                if status >= "400":
+                    answer["content"] = _PROBLEM if path == f"{BASE}enrol/" else {**_PLAIN, **_PROBLEM}
+    result["paths"][f"{BASE}runs/{{id}}/step/"] = STEP
     return result
 
 
-def _refused(kind: type[problems.Problem]) -> dict[str, Any]:
-    return {"description": kind.title, "content": {problems.MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
-
-
+_PROBLEM = {problems.MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+_PLAIN = {"application/json": {"schema": {"oneOf": [{"type": "string"}, {"type": "object", "additionalProperties": {"type": "array"}}]}}}
 _RUN = {"description": "The run after the step.", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/RunAnswer"}}}}
 STEP = {
     "post": {
@@ -34,7 +39,11 @@ STEP = {
         "requestBody": {"required": True, "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Step"}}}},
         "responses": {
             "200": _RUN,
-            **{str(status): _refused(kind) for status, kind in problems.CATALOGUE.items() if status != 500},
+            **{
+                str(status): {"description": kind.title, "content": _PROBLEM}
+                for status, kind in problems.CATALOGUE.items()
+                if status != 500
+            },
         },
     }
 }

@@ -134,7 +134,6 @@ SPECTACULAR_SETTINGS = {
     "SERVE_PERMISSIONS": ["starfish.router.api.permissions.Account"],
     "SERVE_INCLUDE_SCHEMA": False,
     "SCHEMA_PATH_PREFIX": "/starfish/api/v1/",
-    "AUTHENTICATION_WHITELIST": [],
     "COMPONENT_SPLIT_REQUEST": True,
     "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "starfish.router.openapi.complete"],
 }

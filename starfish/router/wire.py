@@ -80,11 +80,11 @@ def run(it: Run) -> JSON:
     return _run(it, _files([it]))
 
 
-def nested_run(it: Run) -> JSON:
-    """As `GET runs/{id}/` shows it: project and participant as objects."""
+def nested_run(it: Run, *, member: bool) -> JSON:
+    """As `GET runs/{id}/` shows it: project and participant as objects. `member`: the reader is still in the project."""
     return {
         **run(it),
-        "project": project(it.batch.project),
+        "project": project(it.batch.project) if member else project_summary(it.batch.project),
         "participant": participant(it.participant) if it.participant else None,
     }
 

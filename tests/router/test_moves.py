@@ -22,7 +22,7 @@ def test_each_change_leaves_a_row_with_who_and_where(world: World) -> None:
     runs = world.open()
     world.drive(*ROUND, S.STANDBY, S.PREPARING)
     rows = RunTransition.objects.filter(run=runs[1]).values_list("source", "target", "task_seq", "round_seq", "account__username")
-    own, owners = "account of member", "account of owner"
+    own, owners = "account-of-member", "account-of-owner"
     assert list(rows) == [
         (2, 3, 1, 1, own),
         (3, 4, 1, 1, owners),

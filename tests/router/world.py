@@ -64,7 +64,7 @@ class Member:
 
     @classmethod
     def new(cls, name: str) -> "Member":
-        site = Site.objects.create(name=name, owner=User.objects.create(username=f"account of {name}"))
+        site = Site.objects.create(name=name, owner=User.objects.create(username=f"account-of-{name}"))
         token = uuid.uuid4().hex
         SiteToken.objects.create(site=site, sha256=token_digest(token), expires_at=timezone.now() + timedelta(days=1))
         return cls(site=site, http=Http(authorization=f"Bearer {token}"))

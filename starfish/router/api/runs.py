@@ -46,7 +46,9 @@ class RunView(View):
 
     @extend_schema(parameters=[id_in_path()], responses={200: NestedRunAnswer, **REFUSALS})
     def retrieve(self, request: Request, pk: str) -> Response:
-        return Response(wire.nested_run(access.run_by_id(self.caller, queries.path_id(pk))))
+        run = access.run_by_id(self.caller, queries.path_id(pk))
+        member = access.member_projects(self.caller).filter(pk=run.batch.project_id).exists()
+        return Response(wire.nested_run(run, member=member))
 
     @extend_schema(parameters=[query("site_uid")], responses={200: RunAnswer(many=True), **REFUSALS})
     @action(detail=False, pagination_class=None)

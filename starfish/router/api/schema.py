@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, PolymorphicProxySerializer
 
@@ -12,8 +13,7 @@ IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key", str, OpenApiParameter.HEADER, description="The same request again gets the same answer, and happens once."
 )
 _REFUSED = OpenApiResponse(
-    OpenApiTypes.ANY,
-    description="A sentence as a JSON string, an object of field errors, or, where Accept names it, an application/problem+json document.",
+    description="A sentence, or field errors; where Accept names it, a problem document (`openapi` adds the contents)."
 )
 REFUSALS: dict[Any, Any] = dict.fromkeys((400, 401, 403, 404, 409, 413, 415, 422, 503), _REFUSED)
 
@@ -30,3 +30,19 @@ def query(name: str, *, required: bool = False, enum: Sequence[str] | None = Non
 
 def id_in_path() -> OpenApiParameter:
     return OpenApiParameter("id", OpenApiTypes.INT64, OpenApiParameter.PATH)
+
+
+class PasswordScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    target_class = "starfish.router.api.authentication.PasswordAuthentication"
+    name = "PasswordAuthentication"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
+        return {"type": "http", "scheme": "basic"}
+
+
+class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    target_class = "starfish.router.api.authentication.TokenAuthentication"
+    name = "TokenAuthentication"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
+        return {"type": "http", "scheme": "bearer"}
