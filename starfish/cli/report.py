@@ -4,6 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
+import typer
+
+from starfish.cli.session import FAILED, Session
 from starfish.cli.tables import plain_table
 
 if TYPE_CHECKING:
@@ -12,6 +15,16 @@ if TYPE_CHECKING:
 
 INSIDE = ("decrement", "evaluations")  # of the iteration, not of the model; `--json` has them
 WIDE = 100  # below, an odds ratio's table leaves out the interval of its logarithm
+
+
+def show(session: Session, report: Mapping[str, Any]) -> None:
+    """The result of a batch that has ended; status 1 where a task has no answer, with the reason."""
+    session.result(report, lambda report: view(report, width=session.out.width))
+    failures = [task for task in report["tasks"] if task.get("failure")]
+    for task in failures:
+        session.note(f"Error: task {task['seq']} ({task['model']}) has no estimate: {task['failure'].get('message')}")
+    if failures:
+        raise typer.Exit(FAILED)
 
 
 def view(report: Mapping[str, Any], *, width: int) -> "RenderableType":

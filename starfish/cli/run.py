@@ -71,7 +71,8 @@ def logs(session: Session, project: Ref, batch: Batch = None) -> None:
 @command(app)
 def report(session: Session, project: Ref, batch: Batch = None) -> None:
     """Show the report of a batch."""
-    session.result(session.site.runs.report(project, batch), lambda report: report_view.view(report, width=session.out.width))
+    found = session.site.runs.report(project, batch)
+    session.result(found, lambda report: report_view.view(report, width=session.out.width))
 
 
 @command(app)
@@ -88,9 +89,14 @@ def download(
 
 def _follow(session: Session, project: str, batch: int | None) -> None:
     """Show progress until the end; status 1 with the reason when the batch failed, or a task has no estimate."""
-    state = follow(session, session.site.runs.watch(project, batch))
+    try:
+        state = follow(session, session.site.runs.watch(project, batch))
+    except KeyboardInterrupt:
+        session.note(f"The batch goes on; 'starfish run watch {project}' shows it again, 'starfish run stop {project}' ends it.")
+        raise
     if not state.succeeded:
-        session.result(state, lambda state: "") if session.as_json else None
+        if session.as_json:
+            session.result(state, state_view)
         for site in state.sites:
             if site.reason:
                 session.note(f"{site.site}: {site.reason}")
@@ -99,10 +105,7 @@ def _follow(session: Session, project: str, batch: int | None) -> None:
             f"mend what is wrong and 'starfish run restart {state.project}'."
         )
         raise typer.Exit(FAILED)
-    report = session.site.runs.report(project, state.batch)
-    session.result(report, lambda report: report_view.view(report, width=session.out.width))
-    if any(task.get("failure") for task in report["tasks"]):
-        raise typer.Exit(FAILED)
+    report_view.show(session, session.site.runs.report(project, state.batch))
 
 
 def _logs(found: "list[SiteLog]", local: "list[LocalLine]") -> "RenderableType":

@@ -27,9 +27,12 @@ def simulate(
         raise WrongUsage(f"--mapping names '{name}', which no --site does.")
     from starfish.controller import project_file
     from starfish.controller.api.mappings import read_mapping_file
+    from starfish.controller.guard.policy import read_policy
     from starfish.controller.simulate import SimulatedSite
     from starfish.controller.simulate import simulate as run
 
+    if policy is not None:
+        read_policy(policy)  # which refuses all but `open`, under which everything is simulated so far
     project = project_file.read(file)
     sites = [
         SimulatedSite(name=name, source=source, mapping=read_mapping_file(mappings[name]) if name in mappings else None)

@@ -67,8 +67,7 @@ def up(
     if portal is not None:
         raise WrongUsage("the portal arrives with a later version; leave --portal out.")
     config = session.site.config
-    session.note(f"'{config.name}' is up, at {config.router}. End it with Ctrl-C.")
-    session.site.up()
+    session.site.up(lambda: session.note(f"'{config.name}' is up, at {config.router}. End it with Ctrl-C."))
 
 
 @command(app)

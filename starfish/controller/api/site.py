@@ -126,13 +126,14 @@ class Site:
         site._make(ask, router=router, name=name, auth="basic", username=username, secret=password, insecure=insecure)
         return site
 
-    def up(self) -> None:
+    def up(self, starting: Callable[[], None] = lambda: None) -> None:
         """Run this site's daemon until it is told to stop (SIGINT, SIGTERM). Raises NotNow where one runs already."""
         self.config  # noqa: B018 - an unfinished enrolment is said before anything else
         if (pid := self.home.daemon_pid()) is not None:
             raise NotNow(f"This site is up already, as process {pid}.")
         from starfish.controller import daemon
 
+        starting()
         daemon.run(self.home)
 
     def status(self) -> SiteStatus:
