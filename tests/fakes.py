@@ -118,6 +118,9 @@ class FakeRouter:
             raise Conflict(f"files of another round are not taken: {name}")
         self.files = [one for one in self.files if (one.run, one.kind, one.position, one.name) != (run.id, kind, position, name)]
         self.files.append(Stored(run.id, kind, position, name, data))
+        if kind == "logs":
+            listed = [f"{one.run}/{one.run}-{one.position[0]}-{one.position[1]}-{one.name}" for one in self.files if one.run == run.id]
+            self.runs[run.id] = replace(self.runs[run.id], logs=listed)
 
     @contextmanager
     def call(self, method: str, uid: str) -> Iterator[None]:

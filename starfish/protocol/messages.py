@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
+from uuid import UUID
 
 from starfish.protocol.run_state import RunStatus
 
@@ -32,7 +33,7 @@ class Site:
             id=_get(raw, "id", int),
             name=_get(raw, "name", str),
             description=_get(raw, "description", str),
-            uid=_get(raw, "uid", str),
+            uid=_uid(raw, "uid"),
             connected=_get(raw, "status", str) == "Connected",
         )
 
@@ -116,7 +117,7 @@ class Run:
             project=_get(project, "id", int) if isinstance(project, Mapping) else _get(raw, "project", int),
             batch=_get(raw, "batch", int),
             role=_get(raw, "role", str),
-            site_uid=_get(raw, "site_uid", str),
+            site_uid=_uid(raw, "site_uid"),
             cur_seq=_get(raw, "cur_seq", int),
             status=status,
             logs=_get(raw, "logs", list),
@@ -166,3 +167,14 @@ def _get(raw: JSON, key: str, kind: type[T]) -> T:
     if not isinstance(value, kind):
         raise ForeignAnswer(f"'{key}' is missing or no {kind.__name__}")
     return value
+
+
+def _uid(raw: JSON, key: str) -> str:
+    """A UUID as it is always written: sites name files by it."""
+    text = _get(raw, key, str)
+    try:
+        if str(UUID(text)) == text:
+            return text
+    except ValueError:
+        pass
+    raise ForeignAnswer(f"'{key}' is no UUID")

@@ -8,7 +8,8 @@ import pytest
 from starfish.protocol.messages import ForeignAnswer, Membership, Project, Run, Site
 from starfish.protocol.run_state import RunStatus
 
-SITE = {"id": 3, "name": "A", "description": "d", "uid": "u", "status": "Disconnected"}
+UID = "0f8fad5b-d9cb-469f-a165-70867728950e"
+SITE = {"id": 3, "name": "A", "description": "d", "uid": UID, "status": "Disconnected"}
 PROJECT = {"id": 1, "name": "p", "site": 3}
 RUN: dict[str, Any] = {
     "id": 5,
@@ -16,7 +17,7 @@ RUN: dict[str, Any] = {
     "batch": 2,
     "participant": 9,
     "role": "coordinator",
-    "site_uid": "u",
+    "site_uid": UID,
     "cur_seq": 2,
     "status": "Pending Aggregating",
     "logs": ["x"],
@@ -52,6 +53,14 @@ def test_a_run_is_complete_and_typed(key: str, value: object) -> None:
     raw[key] = value
     with pytest.raises(ForeignAnswer):
         Run.from_json(raw)
+
+
+@pytest.mark.parametrize("uid", ["", "u", "../../../etc/cron.d/x", UID.upper(), "{" + UID + "}", UID.replace("-", "")])
+def test_a_uid_that_would_name_another_file_is_refused(uid: str) -> None:
+    with pytest.raises(ForeignAnswer, match="no UUID"):
+        Run.from_json({**RUN, "site_uid": uid})
+    with pytest.raises(ForeignAnswer, match="no UUID"):
+        Site.from_json({**SITE, "uid": uid})
 
 
 def test_a_task_that_is_not_there() -> None:

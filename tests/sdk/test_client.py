@@ -17,13 +17,13 @@ import pytest
 from starfish.protocol.run_state import RunStatus
 from starfish.sdk import Client, Conflict, Forbidden, Invalid, NotFound, Problem, RouterUnreachable, Unauthorized
 
-SITE = {"id": 3, "name": "A", "description": "", "uid": "u", "status": "Connected"}
+SITE = {"id": 3, "name": "A", "description": "", "uid": "0f8fad5b-d9cb-469f-a165-70867728950e", "status": "Connected"}
 RUN = {
     "id": 5,
     "project": 1,
     "batch": 2,
     "role": "participant",
-    "site_uid": "u",
+    "site_uid": SITE["uid"],
     "cur_seq": 1,
     "status": "Pending Success",
     "logs": [],

@@ -17,6 +17,7 @@ from starfish.sdk.client import Kind
 
 INLINE = 1 << 20
 UPDATE, MODEL, LOG, FAILURE = "mid-artifacts", "artifacts", "logs.txt", "failure.json"
+STOPPED = "It was stopped."
 
 
 def perform(action: Action, batch: Batch, view: View) -> Run | None:
@@ -128,9 +129,8 @@ def _stop_batch(batch: Batch, view: View) -> Run | None:
     names = _names(batch)
     for run in view.batch:
         if run.status in FAILING and run.id != view.own.id:
-            reason = _reason(batch, run)
-            if reason is None and run.status is S.PENDING_FAILED:
-                continue
+            # Whoever fails goes to Failed at once: here somebody has stopped that site, and a notice of its is of an earlier attempt.
+            reason = STOPPED if run.status is S.PENDING_FAILED else _reason(batch, run)
             batch.log("error", f"{names.get(run.site_uid, run.site_uid)} failed: {reason or 'it gave no reason'}")
     batch.end_worker()
     batch.client.step(view.own, [S.FAILED], everyone=True)  # from where it was seen: a restart meanwhile is not undone
@@ -138,10 +138,15 @@ def _stop_batch(batch: Batch, view: View) -> Run | None:
 
 
 def _fail(batch: Batch, view: View) -> Run | None:
-    """The run was stopped, here or by its coordinator."""
+    """The run was stopped, here or by its coordinator. A notice of an earlier attempt at this round is no longer the reason."""
+    own = view.own
     batch.end_worker()
     batch.say("stopped")
-    fail(batch, view.own, None)
+    seq, turn = own.position
+    notice = f"/{own.id}-{seq}-{turn}-{FAILURE}"
+    if not batch.memory(own).failed and any(path.endswith(notice) for path in own.logs):
+        _upload(batch, own, FAILURE, egress.failure_notice("stopped", STOPPED, None, seq), "failure")
+    fail(batch, own, None)
     return None
 
 

@@ -96,7 +96,7 @@ def test_every_participants_lines_reach_the_coordinator(world: World) -> None:
 @pytest.mark.parametrize("method", ["step", "upload", "download", "active_runs", "batch_runs", "project", "participants"])
 def test_lost_requests_and_lost_answers_change_nothing(world: World, answer: dict[str, str], method: str) -> None:
     world.router.open_batch(1, TASKS)
-    world.router.fail(method, "before", "after", "after", "before")
+    world.router.fail(method, "before", "after")
     world.up()
     finished_as(world, answer)
 
@@ -223,6 +223,24 @@ def test_a_refusal_is_told_in_public_and_explained_in_private(world: World) -> N
     for other in (world.members[0], world.members[2]):
         assert not other.said("secret")
     assert not world.members[2].said("Hospital B"), "a participant is told of nobody"
+
+
+def test_a_site_that_was_stopped_says_so_and_not_why_it_failed_before(world: World) -> None:
+    world.router.open_batch(1, [("limited", 2)])
+    world.members[1].has("refuse")
+    world.up()
+    world.until_all(S.FAILED)
+    until(lambda: not any(member.workers() for member in world.members))
+    assert world.members[0].said("Hospital B failed: 'age' is no number in one row.")
+    world.members[1].has("hang")
+    world.members[0].client.action(world.router.of("aaaa").id, "coordinator", "restart", 1, 1)
+    until(lambda: (world.members[1].work() / "once-1-1").exists())
+    world.members[1].client.action(world.router.of("bbbb").id, "participant", "stop", 1, 1)
+    world.until_all(S.FAILED)
+    until(lambda: world.members[0].said("Hospital B failed: It was stopped."))
+    assert len(world.members[0].said("'age' is no number")) == 1
+    [notice] = until(lambda: [json.loads(one.data) for one in world.router.files if one.name == "failure.json" and b"stopped" in one.data])
+    assert notice == {"code": "stopped", "message": "It was stopped.", "variable": None, "task_seq": 1}
 
 
 def test_the_coordinators_own_refusal_takes_the_batch_along(world: World) -> None:
