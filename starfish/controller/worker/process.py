@@ -168,5 +168,6 @@ def _kill(processes: Iterable[psutil.Process]) -> None:
 
 
 def _environment() -> dict[str, str]:
-    """Nothing of the daemon's own: no token, no home, no key."""
-    return {name: os.environ[name] for name in INHERITED if name in os.environ} | ONE_THREAD | {"PYTHONHASHSEED": "0", "PYTHONUNBUFFERED": "1"}
+    """Nothing of the daemon's own: no token, no home, no key. What a task prints is in the log even if it is killed."""
+    inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
+    return inherited | ONE_THREAD | {"PYTHONHASHSEED": "0", "PYTHONUNBUFFERED": "1"}
