@@ -132,7 +132,7 @@ def federation(server: Server, folder: Path) -> Iterator[Federation]:
         made.close()
 
 
-def until(condition: Callable[[], Any], what: str, timeout: float = 60.0) -> Any:
+def until(condition: Callable[[], Any], what: str, timeout: float = 120.0) -> Any:
     """The first true value of `condition`. Raises AssertionError."""
     deadline = time.monotonic() + timeout
     while not (value := condition()):

@@ -100,6 +100,7 @@ def refused(done: subprocess.CompletedProcess[str]) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 def test_what_leaves_a_site_names_variable_and_rule_but_neither_row_nor_value(serve: Callable[..., Server], tmp_path: Path) -> None:
     """And a mended site goes on after `run restart`, a batch that is active is not opened twice, a site that is off is named."""
     (tmp_path / "project.yaml").write_text(PROJECT)

@@ -76,7 +76,7 @@ VICTIMS = {
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_each_kill_leaves_the_estimates_as_they_were(study: Federation) -> None:
     north = study.coordinator
     north.run("run", "start", "kills", "--wait")
