@@ -50,7 +50,7 @@ def _choose(config: pytest.Config, database: str) -> None:
         return
     missing = postgres.why_missing()
     if missing:
-        pytest.exit(missing, returncode=1)
+        raise pytest.UsageError(missing)
     cluster = postgres.Cluster.start()
     config.add_cleanup(cluster.stop)
     os.environ.update(cluster.environment)
