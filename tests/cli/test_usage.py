@@ -107,3 +107,52 @@ def test_help_of_a_noun_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.endswith("[]\n")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "does not exist. Make a site there with 'starfish site init'"),
+        ("", "is damaged"),
+        ('{"version": 2}', "is of version 2 and this Starfish reads version 1"),
+        ('{"version": 1}', "is missing, wrong or unknown"),
+    ],
+)
+@pytest.mark.parametrize(
+    "words", [["site", "status"], ["site", "up"], ["dataset", "list"], ["project", "list"], ["run", "report", "p"]], ids=" ".join
+)
+def test_a_home_that_is_none_is_said_by_every_command(words: list[str], content: str | None, message: str, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    if content is not None:
+        home.mkdir()
+        (home / "site.json").write_text(content)
+    result = runner.invoke(app, ["--home", str(home), *words, "--json"])
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert message in result.stderr
+
+
+def test_an_own_home_goes_before_the_programs_and_that_before_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STARFISH_HOME", str(tmp_path / "environment"))
+    for words, named in (([], "environment"), (["--home", str(tmp_path / "program")], "program")):
+        assert f"{named} does not exist" in runner.invoke(app, [*words, "site", "status"]).stderr
+    own = ["--home", str(tmp_path / "program"), "site", "status", "--home", str(tmp_path / "own")]
+    assert "own does not exist" in runner.invoke(app, own).stderr
+
+
+def test_what_nobody_expected_is_a_sentence_without_a_traceback() -> None:
+    code = "import starfish.cli.main as m\nm.NOUNS['ghost'] = ''\nimport sys\nsys.argv = ['starfish', 'ghost']\nm.main()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("Error: something unexpected happened (ModuleNotFoundError")
+    assert "Traceback" not in done.stderr
+
+
+def test_texts_of_other_sites_cannot_steer_the_terminal() -> None:
+    from rich.text import Text
+
+    from starfish.cli.console import SafeConsole
+
+    console = SafeConsole(force_terminal=True, width=80)
+    with console.capture() as capture:
+        console.print(Text("one\x1b]0;title\x07\x1b[2Jtwo\u202e\nthree"))
+    assert capture.get() == "one]0;title[2Jtwo\nthree\n"
