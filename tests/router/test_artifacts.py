@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from asgiref.sync import sync_to_async
+from django.db import connection
 from django.test import AsyncClient
 
 from starfish.protocol.run_state import RunStatus
@@ -134,7 +136,9 @@ def test_under_asgi_a_download_is_streamed_not_gathered(world: World) -> None:
             f"{BASE}runs-action/download/?run={run.pk}&type=logs", headers={"authorization": world.member.http.authorization}
         )
         assert answer.is_async
-        return [chunk async for chunk in answer.streaming_content]
+        gathered = [chunk async for chunk in answer.streaming_content]
+        await sync_to_async(connection.close)()
+        return gathered
 
     chunks = asyncio.run(ask())
     assert max(map(len, chunks)) <= storage.CHUNK

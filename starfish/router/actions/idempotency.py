@@ -50,7 +50,7 @@ def once(it: Ticket | None, do: Callable[[], Answer]) -> Answer:
         with transaction.atomic():
             record = IdempotencyRecord.objects.create(caller=it.caller, key=it.key, fingerprint=it.fingerprint)
             answer = do()
-            record.status, record.body = answer.status, answer.body
+            record.status, record.body = answer.status, None if answer.body is None else json.dumps(answer.body)
             record.save(update_fields=["status", "body"])
             return answer
     except IntegrityError:
@@ -66,4 +66,4 @@ def _known(it: Ticket) -> Answer | None:
         return None
     if record.fingerprint != it.fingerprint:
         raise KeyReused("This Idempotency-Key came before with another request; take a new one.")
-    return Answer(status=record.status, body=record.body)
+    return Answer(status=record.status, body=None if record.body is None else json.loads(record.body))

@@ -19,13 +19,13 @@ class AuditEvent(models.Model):
 
 
 class IdempotencyRecord(models.Model):
-    """The answer to a request that carried an Idempotency-Key, so that a repeat gets it again."""
+    """The answer to a request that carried an Idempotency-Key, so that a repeat gets it again. `body`: JSON, to the letter."""
 
     caller = models.CharField(max_length=40)
     key = models.CharField(max_length=255)
     fingerprint = models.CharField(max_length=64)
     status = models.PositiveSmallIntegerField(default=0)
-    body = models.JSONField(null=True)
+    body = models.TextField(null=True)
     created_at = models.DateTimeField(default=timezone.now, db_index=True)
 
     class Meta:
