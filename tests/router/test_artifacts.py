@@ -137,7 +137,7 @@ def test_under_asgi_a_download_is_streamed_not_gathered(world: World) -> None:
         )
         assert answer.is_async
         gathered = [chunk async for chunk in answer.streaming_content]
-        await sync_to_async(connection.close)()
+        await sync_to_async(lambda: connection.close())()
         return gathered
 
     chunks = asyncio.run(ask())

@@ -87,15 +87,8 @@ def test_a_browser_logs_in_and_sees_the_browsable_api(world: World) -> None:
 
     browser = Client()
     browser.login(username=ADMIN[0], password=ADMIN[1])
-    for path in (
-        "",
-        "sites/",
-        f"sites/{world.owner.site.pk}/",
-        "projects/",
-        "runs/",
-        "users/",
-        f"users/{User.objects.get(username=ADMIN[0]).pk}/",
-    ):
+    account = User.objects.get(username=ADMIN[0]).pk
+    for path in ("", "sites/", f"sites/{world.owner.site.pk}/", "projects/", "runs/", "users/", f"users/{account}/"):
         answer = browser.get(f"/starfish/api/v1/{path}", headers={"accept": "text/html"})
         assert answer.status_code == 200, path
         assert b"<html" in answer.content
