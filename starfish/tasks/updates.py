@@ -1,6 +1,6 @@
 """Whether an update counts: checked at the coordinator, array by array, before it is added to anything."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,12 +13,16 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True, kw_only=True)
 class Expected:
-    """The stage that an update must be of, and its arrays by shape (float64, finite). `information` are symmetric and not negative."""
+    """The stage that an update must be of, and its arrays by shape (float64, finite).
+
+    `information` are symmetric and not negative, `counts` not negative; `faults` says what else is wrong with such an update.
+    """
 
     stage: str
     shapes: Mapping[str, Shape]
     information: tuple[str, ...] = ()
     counts: tuple[str, ...] = ()
+    faults: Callable[[Payload], str | None] = lambda update: None
 
 
 def checked(updates: Iterable[tuple[str, Payload]], expected: Expected) -> Iterator[tuple[str, Payload]]:
@@ -44,7 +48,8 @@ def _fault(update: Payload, expected: Expected) -> str | None:
     for name in expected.counts:
         if (update.arrays[name] < 0).any():
             return f"'{name}' has a negative number"
-    return next((fault for name in expected.information if (fault := _not_information(name, update.arrays[name]))), None)
+    fault = next((fault for name in expected.information if (fault := _not_information(name, update.arrays[name]))), None)
+    return fault or expected.faults(update)
 
 
 def _not_information(name: str, matrix: np.ndarray) -> str | None:

@@ -22,11 +22,21 @@ class LikelihoodConfig(TaskConfig):
     se: Literal["model", "HC0", "HC1", "HC2", "HC3", "cluster"] = Field(
         default="model",
         description="Standard errors: from the information, robust (HC0 to HC3), or by cluster, whose variable stands in the formula "
-        "as cluster(v); clusters must lie within a site.",
+        "as cluster(v) or has role cluster; clusters must lie within a site.",
     )
     weights: Literal["none", "frequency", "precision", "sampling"] = Field(
-        default="none", description="What the variable with role weight means; sampling weights imply robust standard errors."
+        default="none",
+        description="What the variable with role weight means: so many equal rows (frequency), the inverse of a row's variance up to a "
+        "constant (precision), or the inverse of its probability to be sampled (sampling, which implies robust standard errors).",
     )
+    ci: Literal["wald"] = Field(default="wald", description="How intervals are made: estimate plus and minus so many standard errors.")
+
+    @field_validator("ci", mode="before")
+    @classmethod
+    def _ci(cls, value: object) -> object:
+        if value == "profile":
+            raise ValueError("profile-likelihood intervals are not here yet; 'wald' is")
+        return value
 
     @field_validator("site", mode="before")
     @classmethod

@@ -46,6 +46,22 @@ def inverse(information: Array) -> Array:
     return symmetric
 
 
+def leverages(z: Array, covariance: Array, weights: Array) -> Array:
+    """w z' V z of each row (n,): how much of its own fitted value a row makes."""
+    product: Array = np.einsum("ij,jk,ik->i", z, covariance, z) * weights
+    return product
+
+
+def log_determinant(information: Array) -> float:
+    """Of a positive definite matrix; minus infinity of any other."""
+    sign, value = np.linalg.slogdet(information)
+    return float(value) if sign > 0 else -np.inf
+
+
+def smallest_eigenvalue(information: Array) -> float:
+    return float(np.linalg.eigvalsh(information)[0])
+
+
 def quadratic_form(score: Array, information: Array) -> tuple[float, int]:
     """score' information⁻ score with a generalised inverse, and its rank: a site may have fewer rows than parameters."""
     values, vectors = np.linalg.eigh(information)

@@ -32,6 +32,7 @@ class Question:
     formula: Formula
     weight: str | None
     cluster: str | None
+    whole_weights: bool
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -52,9 +53,14 @@ class Question:
         if self.weight is None:
             return np.ones(rows.n)
         weights = rows.columns[self.weight].astype(np.float64)
-        if (weights <= 0).any():
+        wrong = (weights <= 0) | (self.whole_weights & (weights != np.floor(weights)))
+        if wrong.any():
+            rule = "a whole number above 0" if self.whole_weights else "above 0"
             raise SiteRefusal(
-                f"{self.weight}: a weight must be above 0; {int((weights <= 0).sum())} are not.", code="weights", variable=self.weight
+                f"{self.weight}: a weight must be {rule}.",
+                code="weights",
+                private=f"{self.weight}: a weight must be {rule}; {int(wrong.sum())} are not, the first is {weights[wrong][0]:g}.",
+                variable=self.weight,
             )
         return weights
 
@@ -78,7 +84,12 @@ def ask(config: LikelihoodConfig, study: Study, outcomes: tuple[str, ...], name:
         raise InvalidTask(f"{name}: the formula has no term on its right.", code="formula")
     if config.site == "fixed" and not formula.intercept:
         raise InvalidTask(f"{name}: 'site: fixed' gives each site its own intercept, so the formula must not take it away.", code="formula")
-    return Question(formula=formula, weight=_weight(config, study, name), cluster=_cluster(config, formula, name))
+    return Question(
+        formula=formula,
+        weight=_weight(config, study, name),
+        cluster=_cluster(config, study, formula, name),
+        whole_weights=config.weights == "frequency",
+    )
 
 
 def default_formula(study: Study) -> str:
@@ -107,12 +118,16 @@ def _weight(config: LikelihoodConfig, study: Study, name: str) -> str | None:
     return found[0]
 
 
-def _cluster(config: LikelihoodConfig, formula: Formula, name: str) -> str | None:
+def _cluster(config: LikelihoodConfig, study: Study, formula: Formula, name: str) -> str | None:
     if config.se != "cluster":
         return None
-    if len(formula.cluster) != 1:
-        raise InvalidTask(f"{name}: 'se: cluster' needs cluster(variable) in the formula, once.", code="formula")
-    return formula.cluster[0]
+    found = formula.cluster or tuple(variable for variable, stated in study.variables.items() if stated.role == "cluster")
+    if len(found) != 1:
+        raise InvalidTask(
+            f"{name}: 'se: cluster' needs cluster(variable) in the formula, once, or exactly one variable with role cluster.",
+            code="formula",
+        )
+    return found[0]
 
 
 def _codes(column: Array) -> Array:

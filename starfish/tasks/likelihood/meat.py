@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from starfish.tasks.likelihood.linalg import inverse
+from starfish.tasks.errors import NoEstimate
+from starfish.tasks.likelihood.linalg import inverse, leverages
 from starfish.tasks.likelihood.newton import embedded, own_theta, scattered, symmetric
 from starfish.tasks.likelihood.scaling import standardised
 from starfish.tasks.likelihood.stages import Stage, Updates
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from starfish.tasks.likelihood.task import LikelihoodTask
 
 Array = np.ndarray
+ALONE = 1e-10
 
 
 class Meat(Stage):
@@ -29,23 +31,28 @@ class Meat(Stage):
     name = "meat"
 
     def local(self, task: "LikelihoodTask", rows: "Rows", state: State, site: str) -> Mapping[str, Array]:
-        local = task.question.local(task.training(rows, site), state.moments)
+        rows = task.training(rows, site)
+        local = task.question.local(rows, state.moments)
         layout = task.layout(state)
         z = standardised(local.x, layout, state)
         point = task.pointwise(z @ own_theta(layout, state, site) + local.offset, local.y)
-        scores = z * (local.weights * point.slope)[:, None]
+        # A frequency weight is so many rows, each with its own square; any other weight is part of its row's score.
+        copies = local.weights if task.config.weights == "frequency" else np.ones(rows.n)
+        weights = local.weights / copies
+        scores = z * (weights * point.slope)[:, None]
         if task.se_type in ("HC2", "HC3"):
             indices = layout.indices(state.place(site))
             own = inverse(state.arrays["base_information"])[np.ix_(indices, indices)]
-            leverage = np.einsum("ij,jk,ik->i", z, own, z) * local.weights * point.curvature
-            scores /= ((1.0 - leverage) ** (0.5 if task.se_type == "HC2" else 1.0))[:, None]
-        groups = rows.n
-        if local.cluster is not None:
-            groups = int(local.cluster.max()) + 1
-            summed = np.zeros((groups, z.shape[1]))
-            np.add.at(summed, local.cluster, scores)
-            scores = summed
-        return {"meat": symmetric(scores.T @ scores), "groups": np.array(float(groups))}
+            left = 1.0 - leverages(z, own, weights * point.curvature)
+            # A row that a parameter fits by itself has leverage 1 and residual 0: it adds nothing.
+            left = np.where(left > ALONE, left, np.inf)
+            scores /= (left ** (0.5 if task.se_type == "HC2" else 1.0))[:, None]
+        if local.cluster is None:
+            return {"meat": symmetric(scores.T @ (scores * copies[:, None])), "groups": np.array(float(len(z)))}
+        groups = int(local.cluster.max(initial=-1)) + 1
+        summed = np.zeros((groups, z.shape[1]))
+        np.add.at(summed, local.cluster, scores * copies[:, None])
+        return {"meat": symmetric(summed.T @ summed), "groups": np.array(float(groups))}
 
     def shapes(self, task: "LikelihoodTask", state: State) -> Mapping[str, Shape]:
         size = task.layout(state).local
@@ -62,4 +69,10 @@ class Meat(Stage):
             groups.add(update.arrays["groups"])
         state.arrays["meat"] = meat.total
         state.meta["groups"] = float(groups.total)
+        if task.se_type == "cluster" and groups.total < 2:
+            raise NoEstimate(
+                f"{task.question.cluster}: all rows are of one cluster, which has no variance between clusters.",
+                code="too-few-clusters",
+                variable=task.question.cluster,
+            )
         return True

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from starfish.tasks.errors import BadUpdate, NoEstimate
-from starfish.tasks.likelihood.linalg import dependent_columns, quadratic_form, solve
+from starfish.tasks.likelihood.diagnosis import grows_without_end, refuse_dependent, separation
+from starfish.tasks.likelihood.linalg import quadratic_form, smallest_eigenvalue, solve
 from starfish.tasks.likelihood.scaling import Layout, standardised
 from starfish.tasks.likelihood.stages import Stage, Updates
-from starfish.tasks.likelihood.state import State
+from starfish.tasks.likelihood.state import State, rows_digest
 from starfish.tasks.payload import Payload
 from starfish.tasks.summation import CompensatedSum
 from starfish.tasks.updates import Expected, Shape
@@ -37,11 +38,11 @@ class Newton(Stage):
     def local(self, task: "LikelihoodTask", rows: "Rows", state: State, site: str) -> Mapping[str, Array]:
         rows = task.training(rows, site)
         local = task.question.local(rows, state.moments)
-        layout = task.layout(state)
-        z = standardised(local.x, layout, state)
-        eta = z @ own_theta(layout, state, site) + local.offset
+        z = standardised(local.x, task.layout(state), state)
+        eta = z @ own_theta(task.layout(state), state, site) + local.offset
         point = task.pointwise(eta, local.y)
         return {
+            "n": np.array(float(rows.n)),
             "ll": np.array(float(local.weights @ point.ll)),
             "score": z.T @ (local.weights * point.slope),
             "information": symmetric(z.T @ (z * (local.weights * point.curvature)[:, None])),
@@ -49,10 +50,10 @@ class Newton(Stage):
 
     def shapes(self, task: "LikelihoodTask", state: State) -> Mapping[str, Shape]:
         size = task.layout(state).local
-        return {"ll": (), "score": (size,), "information": (size, size)}
+        return {"n": (), "ll": (), "score": (size,), "information": (size, size)}
 
     def expected(self, task: "LikelihoodTask", state: State) -> Expected:
-        return Expected(stage=self.name, shapes=self.shapes(task, state), information=("information",))
+        return Expected(stage=self.name, shapes=self.shapes(task, state), counts=("n",), information=("information",))
 
     def pool(self, task: "LikelihoodTask", updates: Updates, state: State) -> bool:
         layout = task.layout(state)
@@ -66,7 +67,19 @@ class Newton(Stage):
             distance, degrees = quadratic_form(arrays["score"], arrays["information"])
             spread, rank = spread + distance, rank + degrees
         state.meta["homogeneity"] = [spread, rank - size]
-        return _advance(task, state, float(ll.total), score.total, information.total)
+        return self.advance(task, state, float(ll.total), score.total, information.total)
+
+    def advance(self, task: "LikelihoodTask", state: State, ll: float, score: Array, information: Array) -> bool:
+        """From the pooled sums at `theta` to the next point; True where this one is the maximum. Raises NoEstimate."""
+        if not accepted(task, state, ll, information):
+            return False
+        state.meta |= {"base_ll": ll, "base_objective": ll}
+        state.arrays["base_theta"] = state.arrays["theta"]
+        if settled(task, state, score, information, curvature=information):
+            return True
+        if grows_without_end(task, state):
+            raise separation(task, state, state.arrays["step"])
+        return False
 
 
 def own_theta(layout: Layout, state: State, site: str) -> Array:
@@ -89,6 +102,8 @@ def embedded(updates: Updates, layout: Layout, state: State) -> Iterator[tuple[A
         except ValueError:
             raise BadUpdate("The update does not count: the site did not take part in the task's first round.", site=site) from None
         seen += 1
+        if "n" in update.arrays and rows_digest(site, float(update.arrays["n"])) != state.meta["announced"][place]:
+            raise BadUpdate("The update does not count: it is of another number of rows than the site's first one.", site=site)
         yield layout.indices(place), update
     if seen != len(state.sites):
         raise NoEstimate(
@@ -104,60 +119,36 @@ def scattered(local: Array, indices: Array, shape: tuple[int, ...]) -> Array:
     return pooled
 
 
-def _advance(task: "LikelihoodTask", state: State, ll: float, score: Array, information: Array) -> bool:
-    base = state.meta.get("base_ll")
+def accepted(task: "LikelihoodTask", state: State, objective: float, information: Array) -> bool:
+    """Whether the point is no worse than the one before; if it is, the step is halved. Raises NoEstimate."""
+    base = state.meta.get("base_objective")
     if base is None:
-        _refuse_dependent(task, state, information)
-    elif ll < base - LL_NOISE * (1.0 + abs(base)):
-        _halve(state)
+        refuse_dependent(task.layout(state).names(), information)
+        state.meta["first_eigenvalue"] = smallest_eigenvalue(information)
+    elif objective < base - LL_NOISE * (1.0 + abs(base)):
+        state.meta["halvings"] += 1
+        if state.meta["halvings"] > HALVINGS:
+            raise NoEstimate("The likelihood can't be raised any further from a point that is not its maximum.", code="no-ascent")
+        state.arrays["theta"] = state.arrays["base_theta"] + state.arrays["step"] * 0.5 ** state.meta["halvings"]
         return False
+    return True
+
+
+def settled(task: "LikelihoodTask", state: State, score: Array, information: Array, *, curvature: Array) -> bool:
+    """Whether score' information⁻¹ score is small enough; if it is not, the next point is a step curvature⁻¹ score away.
+
+    Raises NoEstimate where the information is not positive definite any more.
+    """
     try:
-        step = solve(information, score)
+        step, decrement = solve(curvature, score), float(score @ solve(information, score))
     except np.linalg.LinAlgError:
-        raise _separated(task, state, state.arrays.get("step", state.arrays["theta"])) from None
-    decrement = float(score @ step) / task.dispersion(state, ll)
-    ratio = decrement / state.meta["decrement"] if state.meta.get("decrement") else 0.0
-    slow = state.meta.get("slow", 0) + 1 if ratio > 0.15 else 0
-    state.meta |= {"base_ll": ll, "decrement": decrement, "halvings": 0, "slow": slow, "evaluations": state.meta.get("evaluations", 0) + 1}
-    state.arrays |= {"base_theta": state.arrays["theta"], "base_score": score, "base_information": information, "step": step}
-    # Newton converges quadratically to a finite maximum; a decrement that keeps shrinking by a constant factor has none.
-    last = state.meta["round"] >= task.config.total_round
-    if slow >= 2 and (decrement < 1e-8 or (last and slow >= 3)):
-        raise _separated(task, state, step)
+        raise separation(task, state, state.arrays.get("step", state.arrays["theta"])) from None
+    decrement /= task.dispersion(state, state.meta["base_ll"])
+    last = state.meta.get("decrement")
+    state.meta["slow"] = state.meta.get("slow", 0) + 1 if last and decrement > 0.15 * last else 0
+    state.meta |= {"decrement": decrement, "halvings": 0, "evaluations": state.meta.get("evaluations", 0) + 1}
+    state.arrays |= {"base_score": score, "base_information": information, "step": step}
     if decrement <= CONVERGED:
         return True
-    state.arrays["theta"] = state.arrays["theta"] + step
+    state.arrays["theta"] = state.arrays["base_theta"] + step
     return False
-
-
-def _halve(state: State) -> None:
-    state.meta["halvings"] += 1
-    if state.meta["halvings"] > HALVINGS:
-        raise NoEstimate("The likelihood can't be raised any further from a point that is not its maximum.", code="no-ascent")
-    state.arrays["theta"] = state.arrays["base_theta"] + state.arrays["step"] * 0.5 ** state.meta["halvings"]
-
-
-def _refuse_dependent(task: "LikelihoodTask", state: State, information: Array) -> None:
-    names = task.layout(state).names()
-    dropped = [names[j] for j in dependent_columns(information)]
-    if dropped:
-        raise NoEstimate(
-            f"{', '.join(dropped)}: can't be told apart from the terms before in the pooled rows (collinear). Take it out of the formula.",
-            code="collinear",
-            variable=dropped[0],
-        )
-
-
-def _separated(task: "LikelihoodTask", state: State, step: Array) -> NoEstimate:
-    layout = task.layout(state)
-    size = np.abs(step)
-    free = layout.pooled - layout.slopes
-    if layout.slopes and size[free:].max() > 1e-3 * size[:free].max(initial=0.0):
-        size[:free] = 0.0
-    names = [name for name, grows in zip(layout.names(), size >= 0.3 * size.max(), strict=True) if grows]
-    return NoEstimate(
-        f"{', '.join(names)}: separates the outcomes in the pooled rows, so the estimate grows without end (separation). "
-        + task.separation_advice,
-        code="separation",
-        variable=names[0],
-    )

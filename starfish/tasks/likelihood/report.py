@@ -69,13 +69,13 @@ def critical(alpha: float, df: float | None) -> float:
 
 def _covariance(task: "LikelihoodTask", state: State) -> Array:
     bread = inverse(state.arrays["base_information"])
-    if task.se_type == "model" or "meat" not in state.arrays:
+    if _se_type(task, state) == "model":
         return bread * task.dispersion(state, state.meta["base_ll"])
     n, p = task.n(state), len(bread)
     groups = state.meta["groups"]
     if task.se_type == "cluster":
         factor = groups / (groups - 1.0) * (n - 1.0) / (n - p)
-    elif task.config.weights == "sampling":
+    elif task.se_type == "sampling":
         factor = n / (n - 1.0)
     else:
         factor = n / (n - p) if task.se_type == "HC1" else 1.0
@@ -106,6 +106,8 @@ def _terms(task: "LikelihoodTask", layout: Layout, state: State, site_names: Map
 
 def _rows(task: "LikelihoodTask", state: State, terms: Terms, beta: Array, error: Array) -> list[dict[str, Any]]:
     df = task.residual_df(state)
+    if df is not None and _se_type(task, state) == "cluster":
+        df = state.meta["groups"] - 1.0
     reach = critical(task.config.alpha, df)
     rows = []
     for name, reference, value, se in zip(terms.names, terms.references, beta, error, strict=True):
@@ -123,15 +125,16 @@ def _rows(task: "LikelihoodTask", state: State, terms: Terms, beta: Array, error
 
 def _fit(task: "LikelihoodTask", state: State) -> dict[str, Any]:
     ll, k, n = task.log_likelihood(state), task.parameters(state), task.n(state)
+    proper = task.config.weights != "sampling" and not task.firth
     return {
         "n": _whole(n),
         "df": k,
         "log_likelihood": number(ll),
-        "aic": number(-2.0 * ll + 2.0 * k),
-        "bic": number(-2.0 * ll + np.log(n) * k),
+        "aic": number(-2.0 * ll + 2.0 * k) if proper else None,
+        "bic": number(-2.0 * ll + np.log(n) * k) if proper else None,
         "decrement": number(state.meta["decrement"]),
-        "se_type": task.se_type,
-        "ci_method": "wald",
+        "se_type": _se_type(task, state),
+        "ci_method": task.config.ci,
         "evaluations": state.meta["evaluations"],
     } | dict(task.fit(state))
 
@@ -139,19 +142,24 @@ def _fit(task: "LikelihoodTask", state: State) -> dict[str, Any]:
 def _homogeneity(task: "LikelihoodTask", state: State) -> dict[str, Any] | None:
     """Whether the sites' own scores at the pooled estimate are larger than chance: the sum of U_k' I_k⁻ U_k."""
     spread, df = state.meta["homogeneity"]
-    if df <= 0 or len(state.sites) < 2:
+    if df <= 0 or len(state.sites) < 2 or task.config.weights == "sampling" or task.firth:
         return None
-    statistic = spread / task.dispersion(state, state.meta["base_ll"])
-    return {"statistic": number(statistic), "df": int(df), "p_value": number(float(special.chdtrc(df, statistic)))}
+    return dict(task.homogeneity(state, spread, int(df)))
+
+
+def _se_type(task: "LikelihoodTask", state: State) -> str:
+    """As they could be computed: without the round for the meat, from the information."""
+    return task.se_type if "meat" in state.arrays else "model"
 
 
 def _methods(task: "LikelihoodTask", state: State) -> str:
     sites = len(state.sites)
-    errors = {"model": "from the information matrix", "cluster": "clustered sandwich"}.get(task.se_type, f"{task.se_type} sandwich")
+    errors = {"model": "from the information matrix", "cluster": "clustered sandwich", "sampling": "sandwich for sampling weights"}
+    how = "maximum likelihood with Firth's penalty" if task.firth else "maximum likelihood"
     return (
-        f"{task.title} ({task.question.formula.text}) was fitted by maximum likelihood to the rows of {sites} site{'s' * (sites > 1)} "
+        f"{task.title} ({task.question.formula.text}) was fitted by {how} to the rows of {sites} site{'s' * (sites > 1)} "
         f"without moving them: each site returned its log-likelihood, score and information, which were added exactly and maximised by "
-        f"Newton's method until the decrement was at most 1e-12. Standard errors: {errors}; "
+        f"Newton's method until the decrement was at most 1e-12. Standard errors: {errors.get(task.se_type, f'{task.se_type} sandwich')}; "
         f"{100 * (1 - task.config.alpha):g} % Wald intervals."
     )
 

@@ -5,12 +5,13 @@ A stage has a local half, run at a site, and a pooled half, run at the coordinat
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from starfish.tasks.errors import NoEstimate
-from starfish.tasks.likelihood.state import State, site_digest
+from starfish.tasks.likelihood.state import State, rows_digest, site_digest
 from starfish.tasks.payload import Payload
 from starfish.tasks.summation import CompensatedSum, PooledMoments, local_moments
 from starfish.tasks.updates import Expected, Shape, checked
@@ -20,6 +21,23 @@ if TYPE_CHECKING:
     from starfish.tasks.likelihood.task import LikelihoodTask
 
 Array = np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pooled:
+    """What the round of columns came to. The last of the `q` columns is the outcome less the offset.
+
+    `moments` of all rows; `means` (k, q) and `weights` (k,) of each site, `within` the sites' summed squares or cross-products;
+    `outcomes` (k, 2) the weight of non-events and events at each site, for a binary outcome.
+    """
+
+    moments: PooledMoments
+    means: Array
+    weights: Array
+    within: Array
+    outcomes: Array
+
+
 Updates = Iterable[tuple[str, Payload]]
 
 
@@ -62,6 +80,9 @@ class Variables(Stage):
         size = (len(task.question.formula.moments),)
         return {"n": (), "mean": size, "squares": size}
 
+    def expected(self, task: "LikelihoodTask", state: State) -> Expected:
+        return Expected(stage=self.name, shapes=self.shapes(task, state), counts=("n", "squares"))
+
     def pool(self, task: "LikelihoodTask", updates: Updates, state: State) -> bool:
         pooled = PooledMoments(diagonal=True)
         for _, update in self.checked(task, updates, state):
@@ -87,41 +108,62 @@ class Columns(Stage):
         local = task.question.local(rows, state.moments)
         values = np.column_stack([local.x[:, task.first_slope :], local.y - local.offset])
         weight, mean, cross = local_moments(values, local.weights, diagonal=not task.cross_products)
-        outcome = np.array([local.weights[local.y == value].sum() for value in (0, 1)])
-        levels = {
+        found = {"n": np.array(float(rows.n)), "weight": np.array(weight), "mean": mean, "cross": cross}
+        if task.binary:
+            found["outcome"] = np.array([local.weights[local.y == value].sum() for value in (0, 1)])
+        if task.config.weights == "precision":
+            found["log_weight"] = np.array(float(np.log(local.weights).sum()))
+        return found | {
             f"level:{name}": np.bincount(rows.columns[name], minlength=count).astype(np.float64) for name, count in task.categories.items()
         }
-        log_weight = np.array(float(np.log(local.weights).sum()))
-        scalars = {"n": np.array(float(rows.n)), "weight": np.array(weight), "log_weight": log_weight, "outcome": outcome}
-        return scalars | {"mean": mean, "cross": cross} | levels
 
     def shapes(self, task: "LikelihoodTask", state: State) -> Mapping[str, Shape]:
         size = len(task.question.formula.columns) - task.first_slope + 1
         cross = (size, size) if task.cross_products else (size,)
-        scalars: dict[str, Shape] = {"n": (), "weight": (), "log_weight": (), "outcome": (2,)}
-        return scalars | {"mean": (size,), "cross": cross} | {f"level:{name}": (levels,) for name, levels in task.categories.items()}
+        shapes: dict[str, Shape] = {"n": (), "weight": (), "mean": (size,), "cross": cross}
+        if task.binary:
+            shapes["outcome"] = (2,)
+        if task.config.weights == "precision":
+            shapes["log_weight"] = ()
+        return shapes | {f"level:{name}": (levels,) for name, levels in task.categories.items()}
+
+    def expected(self, task: "LikelihoodTask", state: State) -> Expected:
+        shapes = self.shapes(task, state)
+        counts = tuple(name for name in shapes if name not in ("mean", "cross", "log_weight"))
+        if task.cross_products:
+            return Expected(stage=self.name, shapes=shapes, counts=counts, information=("cross",))
+        return Expected(stage=self.name, shapes=shapes, counts=(*counts, "cross"))
 
     def pool(self, task: "LikelihoodTask", updates: Updates, state: State) -> bool:
         pooled = PooledMoments(diagonal=not task.cross_products)
         sums = {name: CompensatedSum() for name in self.shapes(task, state) if name not in ("mean", "cross")}
-        sites, means, within, weights = [], [], CompensatedSum(), []
+        within = CompensatedSum()
+        sites: list[tuple[str, Payload]] = []
         for site, update in self.checked(task, updates, state):
             arrays = update.arrays
             pooled.merge(float(arrays["weight"]), arrays["mean"], arrays["cross"])
             for name, total in sums.items():
                 total.add(arrays[name])
-            sites.append(site_digest(site))
-            means.append(arrays["mean"])
-            weights.append(float(arrays["weight"]))
             within.add(arrays["cross"])
+            sites.append((site, update))
         if not sites:
             raise NoEstimate("No site sent an update.", code="no-updates")
-        state.meta |= {name: float(sums[name].total) for name in ("n", "weight", "log_weight")}
-        state.meta |= {"sites": sites, "outcome": [float(total) for total in sums["outcome"].total]}
+        state.meta |= {name: float(sums[name].total) for name in ("n", "weight", "log_weight") if name in sums}
+        state.meta["sites"] = [site_digest(site) for site, _ in sites]
+        state.meta["announced"] = [rows_digest(site, float(update.arrays["n"])) for site, update in sites]
         levels = {name: sums[f"level:{name}"].total for name in task.categories}
         _refuse_empty_levels(task, levels)
         self._scale(task, state, pooled)
-        task.begin(state, pooled, np.array(means), np.array(weights), within.total)
+        task.begin(
+            state,
+            Pooled(
+                moments=pooled,
+                means=np.array([update.arrays["mean"] for _, update in sites]),
+                weights=np.array([float(update.arrays["weight"]) for _, update in sites]),
+                within=within.total,
+                outcomes=np.array([update.arrays["outcome"] for _, update in sites]) if task.binary else np.zeros((len(sites), 0)),
+            ),
+        )
         return True
 
     def _scale(self, task: "LikelihoodTask", state: State, pooled: PooledMoments) -> None:

@@ -44,6 +44,11 @@ class State:
         return self.sites.index(site_digest(site))
 
 
+def rows_digest(uid: str, n: float) -> str:
+    """Holds a site to the number of rows that it announced; nobody who lacks its uid can tell the number from it."""
+    return hashlib.sha256(f"starfish rows {uid} {n!r}".encode()).hexdigest()[:24]
+
+
 def site_digest(uid: str) -> str:
     """By what a site finds its own intercept in a global model that all can read."""
     return hashlib.sha256(f"starfish site {uid}".encode()).hexdigest()[:24]

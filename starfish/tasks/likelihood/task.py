@@ -5,36 +5,41 @@ A new model says what a row contributes (`pointwise`) and what its report adds; 
 
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
+from scipy import special
 
 from starfish.tasks.api import Count, Outcome, Rows, Task, TaskReport
-from starfish.tasks.errors import SiteRefusal
+from starfish.tasks.errors import InvalidTask, SiteRefusal
 from starfish.tasks.likelihood.config import LikelihoodConfig
+from starfish.tasks.likelihood.firth import Penalised
 from starfish.tasks.likelihood.local import Question, ask
 from starfish.tasks.likelihood.meat import Meat
 from starfish.tasks.likelihood.newton import Newton
 from starfish.tasks.likelihood.report import model_report
 from starfish.tasks.likelihood.scaling import Layout
-from starfish.tasks.likelihood.stages import Columns, Stage, Variables
+from starfish.tasks.likelihood.stages import Columns, Pooled, Stage, Variables
 from starfish.tasks.likelihood.state import State
-from starfish.tasks.payload import Payload
+from starfish.tasks.payload import Payload, number
 from starfish.tasks.study import Study
-from starfish.tasks.summation import PooledMoments
 
 Array = np.ndarray
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pointwise:
-    """Of each row (n,): its log-likelihood, the derivative by the linear predictor, and minus the second derivative."""
+    """Of each row (n,): its log-likelihood, the derivative by the linear predictor, and minus the second derivative (`curvature`).
+
+    `growth` is the derivative of log curvature, for models that offer Firth's penalty.
+    """
 
     ll: Array
     slope: Array
     curvature: Array
+    growth: Array = field(default_factory=lambda: np.zeros(1))
 
 
 class LikelihoodTask(Task):
@@ -49,11 +54,18 @@ class LikelihoodTask(Task):
     ratio: ClassVar[str | None] = None
     """What exp(estimate) is called: "OR"; None where it means nothing."""
     separation_advice: ClassVar[str] = "Take it out of the formula, or join rare levels."
+    precision_weights: ClassVar[bool] = False
+    """Whether rows have a variance that a precision weight could divide."""
 
     def __init__(self, config: LikelihoodConfig, study: Study) -> None:
         super().__init__(config, study)
         self.question: Question = ask(config, study, self.outcomes, self.name)
         self.first_slope = int(self.question.formula.intercept)
+        if config.weights == "precision" and not self.precision_weights:
+            raise InvalidTask(
+                f"{self.name}: precision weights divide a residual variance, which this model has not; use frequency or sampling.",
+                code="weights",
+            )
 
     @abstractmethod
     def pointwise(self, eta: Array, y: Array) -> Pointwise:
@@ -63,9 +75,8 @@ class LikelihoodTask(Task):
         """By what score and information are to be divided; 1 where the likelihood is complete."""
         return 1.0
 
-    def begin(self, state: State, pooled: PooledMoments, means: Array, weights: Array, within: Array) -> None:
-        """Set the parameters to start from. `means` (k, q + 1) and `weights` (k,) are the sites', `within` their summed
-        cross-products; the last column is the outcome less the offset. Raises NoEstimate."""
+    def begin(self, state: State, pooled: Pooled) -> None:
+        """Set the parameters to start from. Raises NoEstimate."""
         state.arrays["theta"] = np.zeros(self.layout(state).pooled)
 
     def after(self) -> Sequence[Stage]:
@@ -83,6 +94,10 @@ class LikelihoodTask(Task):
     def residual_df(self, state: State) -> float | None:
         """Degrees of freedom of t tests; None: tests are normal."""
         return None
+
+    def homogeneity(self, state: State, spread: float, df: int) -> Mapping[str, Any]:
+        """The test that all sites have the same parameters; `spread` is the sum of U_k' I_k⁻ U_k at the pooled estimate."""
+        return {"statistic": number(spread), "df": df, "p_value": number(float(special.chdtrc(df, spread)))}
 
     def n(self, state: State) -> float:
         """Rows; with frequency weights what they stand for."""
@@ -117,12 +132,23 @@ class LikelihoodTask(Task):
         """By name, in order."""
         first: list[Stage] = [Variables()] if self.question.formula.moments else []
         robust: list[Stage] = [Meat()] if self.se_type != "model" else []
-        return {stage.name: stage for stage in (*first, Columns(), Newton(), *robust, *self.after())}
+        newton = Penalised() if self.firth else Newton()
+        return {stage.name: stage for stage in (*first, Columns(), newton, *robust, *self.after())}
+
+    @property
+    def firth(self) -> bool:
+        """Whether the likelihood is penalised by the square root of the information's determinant."""
+        return False
+
+    @property
+    def binary(self) -> bool:
+        """Whether the outcome is an event or none."""
+        return self.outcomes == ("binary",)
 
     @property
     def se_type(self) -> str:
-        """Sampling weights imply robust standard errors."""
-        return "HC0" if self.config.weights == "sampling" and self.config.se == "model" else self.config.se
+        """Sampling weights imply robust standard errors, which are called by their name."""
+        return "sampling" if self.config.weights == "sampling" and self.config.se == "model" else self.config.se
 
     def layout(self, state: State) -> Layout:
         return Layout(formula=self.question.formula, sites=len(state.sites) if self.config.site == "fixed" else 1)

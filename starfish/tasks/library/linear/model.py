@@ -8,7 +8,9 @@ from scipy import special
 
 from starfish.tasks.errors import NoEstimate
 from starfish.tasks.likelihood import LikelihoodTask, Pointwise, State
-from starfish.tasks.likelihood.linalg import dependent_columns, solve
+from starfish.tasks.likelihood.diagnosis import refuse_dependent
+from starfish.tasks.likelihood.linalg import solve
+from starfish.tasks.likelihood.stages import Pooled
 from starfish.tasks.payload import number
 from starfish.tasks.summation import PooledMoments
 
@@ -24,6 +26,7 @@ class LinearRegression(LikelihoodTask):
     title = "Linear regression"
     outcomes = ("number", "integer")
     cross_products = True
+    precision_weights = True
     leaves: ClassVar[Sequence[str]] = (
         "Round 1: the number of rows, means and cross-products of the design's columns and the outcome, rows by level.",
         "Round 2: the residual sum of squares at the solution, the score (one number a parameter) and the information (one a pair).",
@@ -34,8 +37,8 @@ class LinearRegression(LikelihoodTask):
         residual = y - eta
         return Pointwise(ll=-0.5 * residual * residual, slope=residual, curvature=np.ones_like(residual))
 
-    def begin(self, state: State, pooled: PooledMoments, means: Array, weights: Array, within: Array) -> None:
-        layout = self.layout(state)
+    def begin(self, state: State, found: Pooled) -> None:
+        layout, pooled = self.layout(state), found.moments
         state.meta["total_squares"] = float(pooled.cross[-1, -1] if layout.intercept else _raw(pooled)[-1, -1])
         if self.n(state) <= layout.pooled:
             raise NoEstimate(
@@ -45,13 +48,13 @@ class LinearRegression(LikelihoodTask):
         if state.meta["total_squares"] <= PERFECT * self.n(state) * float(pooled.mean[-1]) ** 2:
             name = self.question.formula.response
             raise NoEstimate(f"{name} has the same value in every row, so there is nothing to explain.", code="constant", variable=name)
-        cross = within if layout.sites > 1 else pooled.cross if layout.intercept else _raw(pooled)
+        cross = found.within if layout.sites > 1 else pooled.cross if layout.intercept else _raw(pooled)
         slopes = self._slopes(state, cross)
         theta = np.zeros(layout.pooled)
         theta[layout.pooled - layout.slopes :] = slopes
         if layout.sites > 1:
-            z = (means[:, :-1] - state.arrays["mean"]) / state.arrays["sd"]
-            theta[: layout.sites] = means[:, -1] - z @ slopes
+            z = (found.means[:, :-1] - state.arrays["mean"]) / state.arrays["sd"]
+            theta[: layout.sites] = found.means[:, -1] - z @ slopes
         elif layout.intercept:
             theta[0] = pooled.mean[-1]
         state.arrays["theta"] = theta
@@ -59,15 +62,7 @@ class LinearRegression(LikelihoodTask):
     def _slopes(self, state: State, cross: Array) -> Array:
         sd = state.arrays["sd"]
         squares = cross[:-1, :-1] / np.outer(sd, sd)
-        dropped = dependent_columns(squares)
-        names = [column.name for column in self.question.formula.columns[self.first_slope :]]
-        if dropped:
-            listed = ", ".join(names[j] for j in dropped)
-            raise NoEstimate(
-                f"{listed}: can't be told apart from the terms before in the pooled rows (collinear). Take it out of the formula.",
-                code="collinear",
-                variable=names[dropped[0]],
-            )
+        refuse_dependent([column.name for column in self.question.formula.columns[self.first_slope :]], squares)
         return solve(squares, cross[:-1, -1] / sd) if len(sd) else np.zeros(0)
 
     def residual_df(self, state: State) -> float:
@@ -89,12 +84,17 @@ class LinearRegression(LikelihoodTask):
     def log_likelihood(self, state: State) -> float:
         """At the maximum-likelihood variance RSS/n, as R's logLik.lm."""
         n, residual = self.n(state), -2.0 * state.meta["base_ll"]
-        precision = state.meta["log_weight"] if self.config.weights in ("precision", "sampling") else 0.0
-        return float(-0.5 * n * (np.log(2.0 * np.pi * residual / n) + 1.0) + 0.5 * precision)
+        return float(-0.5 * n * (np.log(2.0 * np.pi * residual / n) + 1.0) + 0.5 * state.meta.get("log_weight", 0.0))
 
     def parameters(self, state: State) -> int:
         """The residual variance counts, as in R."""
         return self.layout(state).pooled + 1
+
+    def homogeneity(self, state: State, spread: float, df: int) -> Mapping[str, Any]:
+        """The F test of a regression at each site against the pooled one (Chow): `spread` is by how much they lower the RSS."""
+        left, within = self.residual_df(state) - df, -2.0 * state.meta["base_ll"] - spread
+        statistic = (spread / df) / (within / left) if left > 0 and within > 0 else float("nan")
+        return {"statistic": number(statistic), "df": [df, int(left)], "p_value": number(float(special.fdtrc(df, left, statistic)))}
 
     def fit(self, state: State) -> Mapping[str, Any]:
         residual, total = -2.0 * state.meta["base_ll"], state.meta["total_squares"]

@@ -1,7 +1,8 @@
 """Logistic regression with metrics of prediction, on the rows that it was fitted to or on rows held out."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -9,7 +10,7 @@ from pydantic import Field
 from scipy import special
 
 from starfish.tasks.api import Rows
-from starfish.tasks.library.logistic.model import LogisticRegressionStats
+from starfish.tasks.library.logistic.model import LogisticConfig, LogisticRegressionStats
 from starfish.tasks.likelihood import LikelihoodConfig, LikelihoodTask, State
 from starfish.tasks.likelihood.linalg import solve
 from starfish.tasks.likelihood.newton import CONVERGED, own_theta
@@ -24,11 +25,15 @@ BINS = 1000
 CALIBRATION_ROUNDS = 12
 
 
-class MetricsConfig(LikelihoodConfig):
+class MetricsConfig(LogisticConfig):
     """Adds a part of the rows to hold out."""
 
     test_fraction: float = Field(
-        default=0.0, ge=0.0, le=0.9, description="Part of each site's rows held out from the fit, by outcome; 0: metrics are apparent."
+        default=0.0,
+        ge=0.0,
+        le=0.9,
+        description="Part of the rows held out from the fit; 0: metrics are apparent. Chosen by a hash of the variable with role id "
+        "(or type id) if there is one, whatever site a row lies at; else of each outcome at each site just this part.",
     )
 
 
@@ -55,13 +60,25 @@ class LogisticRegression(LogisticRegressionStats):
         """The rows that the metrics speak of."""
         return rows.take(self.held_out(rows, site)) if self.config.test_fraction else rows
 
+    @property
+    def variables(self) -> tuple[str, ...]:
+        extra = self.row_id if self.config.test_fraction and self.row_id not in self.question.variables else None
+        return (*self.question.variables, *((extra,) if extra else ()))
+
+    @cached_property
+    def row_id(self) -> str | None:
+        """The variable by which a row is known wherever it lies: the one with role id, else the one of type id without a role."""
+        stated = self.study.variables.items()
+        by_role = [name for name, variable in stated if variable.role == "id"]
+        found = by_role or [name for name, variable in stated if variable.type == "id" and variable.role is None]
+        return found[0] if len(found) == 1 else None
+
     def held_out(self, rows: Rows, site: str) -> Array:
-        """Which rows (bool, (n,)) are held out: of each outcome those that come first by a hash keyed with the seed and the site."""
-        y = self.question.formula.response_values(rows)
-        key = hashlib.sha256(f"{self.config.seed} {site}".encode()).digest()
-        rank = np.array(
-            [int.from_bytes(hashlib.blake2b(str(i).encode(), key=key, digest_size=8).digest()) for i in range(rows.n)], dtype=np.uint64
-        )
+        """Which rows (bool, (n,)) are held out: those whose keyed hash is small, or of each outcome those that come first by it."""
+        key = hashlib.sha256(f"{self.config.seed} {'' if self.row_id else site}".encode()).digest()
+        if self.row_id:
+            return _hashes(rows.columns[self.row_id].tolist(), key) < np.uint64(self.config.test_fraction * 2.0**64)
+        y, rank = self.question.formula.response_values(rows), _hashes(range(rows.n), key)
         held = np.zeros(rows.n, dtype=bool)
         for value in (0.0, 1.0):
             of_outcome = np.flatnonzero(y == value)
@@ -91,6 +108,13 @@ class LogisticRegression(LogisticRegressionStats):
                 "calibration_slope": number(slope),
             }
         }
+
+
+def _hashes(names: Iterable[object], key: bytes) -> Array:
+    """Uniform 64-bit numbers, one a name."""
+    return np.array(
+        [int.from_bytes(hashlib.blake2b(str(name).encode(), key=key, digest_size=8).digest()) for name in names], dtype=np.uint64
+    )
 
 
 class Metrics(Stage):

@@ -140,7 +140,9 @@ class SummaryStatistics(Task):
         shapes |= {f"levels:{name}": (self._cells, len(self.study.variables[name].values) + 1) for name in self.levelled}
         if self.config.min_max:
             shapes["extremes"] = (len(self.numeric), 2)
-        return Expected(stage="moments", shapes=shapes, counts=tuple(name for name in shapes if name not in ("cells", "extremes")))
+        return Expected(
+            stage="moments", shapes=shapes, counts=tuple(name for name in shapes if name not in ("cells", "extremes")), faults=_cell_faults
+        )
 
     def _pool_moments(self, updates: Iterable[tuple[str, Payload]]) -> dict[str, Array]:
         sums: dict[str, CompensatedSum] = {}
@@ -213,6 +215,16 @@ class SummaryStatistics(Task):
             rank[place, group, number] = rank_of(q, cell.n)
         arrays["low"], arrays["high"] = narrowed(arrays["low"], arrays["high"], total.total, rank)
         return arrays
+
+
+def _cell_faults(update: Payload) -> str | None:
+    """n and sums of squares are no negative numbers, and no cell has more values than its group has rows."""
+    cells = update.arrays["cells"]
+    if (cells[:, :, 0] < 0).any() or (cells[:, :, 2] < 0).any():
+        return "'cells' has a negative number of values or sum of squares"
+    if (cells[:, :, 0] > update.arrays["rows"]).any():
+        return "'cells' has more values than rows"
+    return None
 
 
 def _codes(column: Array, levels: int) -> Array:

@@ -1,0 +1,83 @@
+"""Firth's penalty: the likelihood times the root of the information's determinant, whose maximum is always finite.
+
+Two rounds a point: the sums, from which the pooled information follows; then, at the same point, each site's part of the score's
+adjustment. That needs the leverages of its rows, and these need nothing of other sites but the pooled information: it is exact.
+Sources: Firth (1993), Biometrika 80, 27-38; Heinze and Schemper (2002), Statistics in Medicine 21, 2409-2419.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from starfish.tasks.likelihood.linalg import inverse, leverages, log_determinant
+from starfish.tasks.likelihood.newton import Newton, accepted, embedded, own_theta, scattered, settled, symmetric
+from starfish.tasks.likelihood.scaling import standardised
+from starfish.tasks.likelihood.stages import Updates
+from starfish.tasks.likelihood.state import State
+from starfish.tasks.summation import CompensatedSum
+from starfish.tasks.updates import Expected, Shape
+
+if TYPE_CHECKING:
+    from starfish.tasks.api import Rows
+    from starfish.tasks.likelihood.task import LikelihoodTask
+
+Array = np.ndarray
+
+
+class Penalised(Newton):
+    """Newton on ll + log|I| / 2. Where `meta` says so, the round is one for the adjustment."""
+
+    def local(self, task: "LikelihoodTask", rows: "Rows", state: State, site: str) -> Mapping[str, Array]:
+        if not self._adjusting(state):
+            return super().local(task, rows, state, site)
+        rows = task.training(rows, site)
+        local = task.question.local(rows, state.moments)
+        z = standardised(local.x, task.layout(state), state)
+        point = task.pointwise(z @ own_theta(task.layout(state), state, site) + local.offset, local.y)
+        indices = task.layout(state).indices(state.place(site))
+        own = inverse(state.arrays["base_information"])[np.ix_(indices, indices)]
+        curvature = local.weights * point.curvature
+        leverage = leverages(z, own, curvature)
+        # Half a leverage is added to each row as an event and as a non-event, so much is added to its curvature.
+        added = np.divide(curvature, local.weights) * leverage
+        return {
+            "n": np.array(float(rows.n)),
+            "adjustment": z.T @ (0.5 * leverage * point.growth),
+            "added": symmetric(z.T @ (z * added[:, None])),
+        }
+
+    def shapes(self, task: "LikelihoodTask", state: State) -> Mapping[str, Shape]:
+        if not self._adjusting(state):
+            return super().shapes(task, state)
+        size = task.layout(state).local
+        return {"n": (), "adjustment": (size,), "added": (size, size)}
+
+    def expected(self, task: "LikelihoodTask", state: State) -> Expected:
+        information = "added" if self._adjusting(state) else "information"
+        return Expected(stage=self.name, shapes=self.shapes(task, state), counts=("n",), information=(information,))
+
+    def pool(self, task: "LikelihoodTask", updates: Updates, state: State) -> bool:
+        if not self._adjusting(state):
+            return super().pool(task, updates, state)
+        layout = task.layout(state)
+        adjustment, added = CompensatedSum(), CompensatedSum()
+        for indices, update in embedded(self.checked(task, updates, state), layout, state):
+            adjustment.add(scattered(update.arrays["adjustment"], indices, (layout.pooled,)))
+            added.add(scattered(update.arrays["added"], indices, (layout.pooled, layout.pooled)))
+        information = state.arrays["base_information"]
+        state.meta["adjusting"] = False
+        score = state.arrays["base_score"] + adjustment.total
+        state.arrays["added"] = added.total
+        return settled(task, state, score, information, curvature=information + added.total)
+
+    def advance(self, task: "LikelihoodTask", state: State, ll: float, score: Array, information: Array) -> bool:
+        objective = ll + 0.5 * log_determinant(information)
+        if accepted(task, state, objective, information):
+            state.meta |= {"base_ll": ll, "base_objective": objective, "adjusting": True}
+            state.arrays |= {"base_theta": state.arrays["theta"], "base_score": score, "base_information": information}
+        return False
+
+    @staticmethod
+    def _adjusting(state: State) -> bool:
+        return bool(state.meta.get("adjusting", False))
