@@ -187,3 +187,28 @@ def test_a_member_that_left_comes_back(router: Router, project: Project) -> None
     assert router.delete(f"project-participants/{member['id']}/").status == 204
     body = {"site": member["site"]["id"], "project": project.id, "role": "PA", "notes": ""}
     assert router.post("project-participants/", body).status == 201
+
+
+def test_router_serve_disconnects_silent_sites_by_itself(serve: Callable[..., Server]) -> None:
+    """Every 15 s; nobody calls the job, and nobody starts a batch."""
+    router = Router(url=serve("serve", SITE_TIMEOUT_S="1").url, account=ADMIN)
+    site = new_site(router)
+    deadline = time.monotonic() + 25
+    while router.get(f"sites/{site['id']}/").json()["status"] != "Disconnected":
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+
+
+def test_administrators_make_accounts(router: Router) -> None:
+    name, password = f"user {uuid.uuid4().hex[:8]}".replace(" ", "-"), "a-password-of-the-tests"
+    created = router.post("users/", {"username": name, "email": "", "groups": [], "password": password})
+    assert created.status == 201, created.body
+    assert password.encode() not in created.body
+    assert router.get(f"users/{created.json()['id']}/").json()["username"] == name
+    assert router.post("users/", {"username": name, "password": password}).status == 400
+    own = Router(url=router.url, account=(name, password))
+    assert own.get("runs/active/").json() == []
+    assert own.get("users/").status == 403
+    assert router.delete(f"users/{created.json()['id']}/").status == 204
+    assert own.get("runs/active/").status in (401, 403)
+    assert made(router.post("groups/", {"name": name}))["name"] == name
