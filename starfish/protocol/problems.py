@@ -79,6 +79,12 @@ class KeyReused(Problem):
     status, code, title = 422, "idempotency-key-reused", "The Idempotency-Key was used for another request"
 
 
+class TooMany(Problem):
+    """More attempts than anyone needs."""
+
+    status, code, title = 429, "too-many", "Too many attempts"
+
+
 class Internal(Problem):
     """A mistake of the router's own; its log says which."""
 
@@ -92,6 +98,7 @@ class Unavailable(Problem):
 
 
 CATALOGUE: Mapping[int, type[Problem]] = {
-    kind.status: kind for kind in (Invalid, Unauthorized, Forbidden, NotFound, Conflict, TooLarge, KeyReused, Internal, Unavailable)
+    kind.status: kind
+    for kind in (Invalid, Unauthorized, Forbidden, NotFound, Conflict, TooLarge, KeyReused, TooMany, Internal, Unavailable)
 }
 """By HTTP status, for a client that must name what it was answered."""

@@ -5,4 +5,8 @@ import os
 from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "starfish.router.settings")
-application = get_asgi_application()
+_application = get_asgi_application()
+
+from starfish.router.bodies import bounded  # noqa: E402  Django is set up first
+
+application = bounded(_application)

@@ -10,19 +10,21 @@ import hashlib
 import hmac
 import secrets
 import threading
-from collections import OrderedDict
+import time
+from collections import OrderedDict, deque
 
 from django.contrib.auth import authenticate
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from starfish.protocol.problems import Unauthorized
+from starfish.protocol.problems import TooMany, Unauthorized
 from starfish.router.access import Caller
 from starfish.router.models import SiteToken
 
 WRONG = "Wrong credentials"
 MISSING = "Log in with HTTP Basic, or with a site's Bearer token."
 _REMEMBERED = 4096
+FAILURES, WITHIN_S = 30, 60.0
 
 
 class _Verified:
@@ -47,14 +49,34 @@ class _Verified:
                 self._known.popitem(last=False)
 
 
+class _Failures:
+    """Wrong passwords of late, by address and account: guessing is slow, and whoever has logged in before is not locked out."""
+
+    def __init__(self) -> None:
+        self._recent: OrderedDict[tuple[str, str], deque[float]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def add(self, who: tuple[str, str]) -> None:
+        with self._lock:
+            self._recent.setdefault(who, deque(maxlen=FAILURES)).append(time.monotonic())
+            while len(self._recent) > _REMEMBERED:
+                self._recent.popitem(last=False)
+
+    def too_many(self, who: tuple[str, str]) -> bool:
+        with self._lock:
+            recent = self._recent.get(who)
+            return recent is not None and len(recent) == FAILURES and time.monotonic() - recent[0] < WITHIN_S
+
+
 _verified = _Verified()
+_failures = _Failures()
 
 
-def caller_from(header: str | None) -> Caller:
-    """Raises Unauthorized."""
+def caller_from(header: str | None, address: str | None) -> Caller:
+    """`address` is where the request came from. Raises Unauthorized, TooMany."""
     scheme, _, rest = (header or "").strip().partition(" ")
     if scheme.lower() == "basic":
-        return Caller.of_account(_account(rest.strip()))
+        return Caller.of_account(_account(rest.strip(), address or ""))
     if scheme.lower() == "bearer":
         return _site(rest.strip())
     raise Unauthorized(MISSING)
@@ -74,19 +96,19 @@ def _site(token: str) -> Caller:
     return Caller.of_site(found.site)
 
 
-def _account(encoded: str) -> User:
+def _account(encoded: str, address: str) -> User:
     digest = _verified.digest(encoded)
     known = _verified.get(digest)
     if known:
         user = User.objects.filter(pk=known[0], is_active=True).first()
         if user is not None and secrets.compare_digest(user.password, known[1]):
             return user
-    user = _checked(encoded)
+    user = _checked(encoded, address)
     _verified.put(digest, user)
     return user
 
 
-def _checked(encoded: str) -> User:
+def _checked(encoded: str, address: str) -> User:
     """Hashes the password."""
     try:
         username, colon, password = base64.b64decode(encoded, validate=True).decode("utf-8").partition(":")
@@ -94,7 +116,11 @@ def _checked(encoded: str) -> User:
         raise Unauthorized(WRONG) from error
     if not colon or "\0" in username:
         raise Unauthorized(WRONG)
+    who = (address, username)
+    if _failures.too_many(who):
+        raise TooMany("Too many wrong passwords for this account; wait a minute.")
     user = authenticate(username=username, password=password)
     if not isinstance(user, User):
+        _failures.add(who)
         raise Unauthorized(WRONG)
     return user

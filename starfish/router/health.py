@@ -31,7 +31,7 @@ def readyz(request: HttpRequest) -> HttpResponse:
     status = 200 if ready else 503
     if checks["database"]["ok"] and "Authorization" in request.headers:
         try:
-            access.require_administrator(caller_from(request.headers["Authorization"]))
+            _require_administrator(request)
         except Problem as problem:
             return refusal(problem)
         return JsonResponse({"ready": ready, "checks": checks}, status=status)
@@ -67,11 +67,16 @@ def _sweep() -> dict[str, Any]:
 def metrics(request: HttpRequest) -> HttpResponse:
     """Prometheus's text format, for administrators."""
     try:
-        access.require_administrator(caller_from(request.headers.get("Authorization")))
+        _require_administrator(request)
     except Problem as problem:
         return refusal(problem)
     lines = [line for name, help_text, values in _gauges() for line in _metric(name, help_text, values())]
     return HttpResponse("\n".join(lines) + "\n", content_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _require_administrator(request: HttpRequest) -> None:
+    """Raises Problem."""
+    access.require_administrator(caller_from(request.headers.get("Authorization"), request.META.get("REMOTE_ADDR")))
 
 
 Values = dict[str, float]

@@ -7,6 +7,7 @@ import pytest
 from django.contrib.auth.hashers import MD5PasswordHasher
 from django.contrib.auth.models import User
 
+from starfish.router import credentials
 from tests.router.world import ADMIN, Http, World
 
 
@@ -105,3 +106,15 @@ def test_a_session_cannot_be_ridden(world: World) -> None:
     for path in ("runs", f"runs/{run.pk}/step/"):
         answer = browser.post(f"/starfish/api/v1/{path}", {"project": world.project.pk}, content_type="application/json")
         assert answer.status_code in (401, 403)
+
+
+def test_guessing_is_slow_and_locks_nobody_out_who_is_in(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(credentials, "_failures", credentials._Failures())
+    assert world.admin.get("sites/").status_code == 200
+    guesses = [basic(ADMIN[0], f"guess {n}").get("sites/").status_code for n in range(credentials.FAILURES + 2)]
+    assert guesses == [401] * credentials.FAILURES + [429] * 2
+    assert basic(ADMIN[0], "guess").send("POST", "runs/1/step/").status_code == 429
+    assert world.admin.get("sites/").status_code == 200
+    assert basic("somebody else", "x").get("sites/").status_code == 401
+    monkeypatch.setattr(credentials, "WITHIN_S", 0.0)
+    assert basic(ADMIN[0], "guess").get("sites/").status_code == 401, "after a while it may be tried again"

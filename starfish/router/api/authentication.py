@@ -4,10 +4,10 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from rest_framework.authentication import BaseAuthentication
-from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.exceptions import AuthenticationFailed, Throttled
 from rest_framework.request import Request
 
-from starfish.protocol.problems import Unauthorized
+from starfish.protocol.problems import TooMany, Unauthorized
 from starfish.router.access import Caller
 from starfish.router.credentials import caller_from
 
@@ -20,9 +20,11 @@ class _HeaderAuthentication(BaseAuthentication):
         if header.partition(" ")[0].lower() != self.scheme.lower():
             return None
         try:
-            caller = caller_from(header)
+            caller = caller_from(header, request.META.get("REMOTE_ADDR"))
         except Unauthorized as error:
             raise AuthenticationFailed(error.detail) from error
+        except TooMany as error:
+            raise Throttled(detail=error.detail) from error
         return caller.user, caller
 
     def authenticate_header(self, request: Request) -> str:

@@ -15,7 +15,7 @@ IDEMPOTENCY_KEY = OpenApiParameter(
 _REFUSED = OpenApiResponse(
     description="A sentence, or field errors; where Accept names it, a problem document (`openapi` adds the contents)."
 )
-REFUSALS: dict[Any, Any] = dict.fromkeys((400, 401, 403, 404, 409, 413, 415, 422, 503), _REFUSED)
+REFUSALS: dict[Any, Any] = dict.fromkeys((400, 401, 403, 404, 409, 413, 415, 422, 429, 503), _REFUSED)
 
 ProjectLookup = PolymorphicProxySerializer(
     component_name="ProjectLookup", serializers=[ProjectAnswer, ParticipantAnswer(many=True)], resource_type_field_name=None, many=False

@@ -24,7 +24,7 @@ async def step(request: HttpRequest, pk: str) -> HttpResponse:
 def _answer(request: HttpRequest, pk: str) -> HttpResponse:
     caller = None
     try:
-        caller = caller_from(request.headers.get("Authorization"))
+        caller = caller_from(request.headers.get("Authorization"), request.META.get("REMOTE_ADDR"))
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         run_id = _run_id(pk)
