@@ -1,6 +1,7 @@
 """What every registered task must be, whatever it computes."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ VARIABLES = study(
     g={"type": "category", "levels": ["u", "v"], "role": "exposure"},
 )
 NUMERIC_OUTCOME = study(y={"type": "number", "role": "outcome"}, a={"type": "number", "role": "exposure"})
+PAGES = Path(__file__).resolve().parents[2] / "docs" / "reference" / "tasks"
 EVERY = pytest.mark.parametrize("name", registry.names())
 
 
@@ -53,6 +55,8 @@ def test_it_says_what_leaves(name: str) -> None:
     assert task.title
     assert task.leaves
     assert all(line.endswith(".") for line in task.leaves)
+    page = (PAGES / f"{name}.md").read_text() + (PAGES / "LogisticRegressionStats.md").read_text() * name.startswith("Logistic")
+    assert all(line in page for line in task.leaves), "the task's page says so too"
 
 
 @EVERY
@@ -100,12 +104,13 @@ def test_the_report_is_json_with_the_keys_of_the_interface(name: str) -> None:
 
 
 @EVERY
-@pytest.mark.parametrize("damage", ["another stage", "no arrays", "not finite", "another type", "one array more"])
+@pytest.mark.parametrize("damage", ["another stage", "no arrays", "not finite", "another type", "one array more", "less than no rows"])
 def test_a_damaged_update_is_refused_and_its_site_named(name: str, damage: str) -> None:
     task, sites = task_of(name), dealt(pooled(name), [60, 60])
     updates = {uid: task.train(part, None, site=uid) for uid, part in sites.items()}
     good = updates["0001"]
     arrays = dict(good.arrays)
+    rows_of = "n" if "n" in arrays else "rows"
     largest = max(arrays, key=lambda key: arrays[key].size)
     updates["0001"] = {
         "another stage": Payload(meta={"stage": "nonsense"}, arrays=arrays),
@@ -113,6 +118,7 @@ def test_a_damaged_update_is_refused_and_its_site_named(name: str, damage: str) 
         "not finite": Payload(meta=good.meta, arrays={**arrays, largest: arrays[largest] * np.nan}),
         "another type": Payload(meta=good.meta, arrays={**arrays, largest: arrays[largest].astype(np.float32)}),
         "one array more": Payload(meta=good.meta, arrays={**arrays, "more": np.zeros(3)}),
+        "less than no rows": Payload(meta=good.meta, arrays={**arrays, rows_of: -arrays[rows_of]}),
     }[damage]
     with pytest.raises(BadUpdate) as caught:
         task.aggregate(updates.items(), None)

@@ -28,9 +28,11 @@ class LinearRegression(LikelihoodTask):
     cross_products = True
     precision_weights = True
     leaves: ClassVar[Sequence[str]] = (
+        "With center() or scale() in the formula, a round before the others: the number of rows, means and sums of squares of their "
+        "variables.",
         "Round 1: the number of rows, means and cross-products of the design's columns and the outcome, rows by level.",
         "Round 2: the residual sum of squares at the solution, the score (one number a parameter) and the information (one a pair).",
-        "With robust standard errors, one more round: the sum of squared scores, by row or by cluster.",
+        "With robust standard errors, one more round: the sum of squared scores, by row or by cluster, and the number of these.",
     )
 
     def pointwise(self, eta: Array, y: Array) -> Pointwise:

@@ -33,9 +33,13 @@ class LogisticRegressionStats(LikelihoodTask):
     outcomes = ("binary",)
     ratio = "OR"
     leaves: ClassVar[Sequence[str]] = (
+        "With center() or scale() in the formula, a round before the others: the number of rows, means and sums of squares of their "
+        "variables.",
         "Round 1: the number of rows, means and sums of squares of the design's columns, the number of events, rows by level.",
         "Each further round: log-likelihood, score (one number a parameter) and information (one a pair) at the current parameters.",
-        "With robust standard errors, one more round: the sum of squared scores, by row or by cluster.",
+        "With penalty: firth, after each of these a second round: the score's adjustment and what the rows' leverages add to the "
+        "information.",
+        "With robust standard errors, one more round: the sum of squared scores, by row or by cluster, and the number of these.",
     )
 
     separation_advice = "Take it out of the formula, join rare levels, or ask for 'penalty: firth', which has a finite estimate."
