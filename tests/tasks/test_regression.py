@@ -399,6 +399,7 @@ def test_an_update_that_does_not_count_names_its_site(change: dict[str, np.ndarr
         ("LinearRegression", {"formula": "y ~ a"}, "type number or integer"),
         ("LogisticRegressionStats", {"formula": "y ~ a", "site": "random"}, "MixedEffectsLogisticRegression"),
         ("LogisticRegressionStats", {"formula": "y ~ a + cluster(c) + cluster(g)", "se": "cluster"}, "cluster"),
+        ("LogisticRegressionStats", {"formula": "y ~ a + cluster(c)"}, "se: cluster"),
         ("LogisticRegressionStats", {"formula": "y ~ a", "weights": "precision"}, "residual variance"),
         ("LogisticRegressionStats", {"formula": "y ~ a", "ci": "profile"}, "not here yet"),
         ("LogisticRegressionStats", {"formula": "y ~ a", "site": "stratified"}, "Cox"),

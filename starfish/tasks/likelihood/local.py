@@ -120,6 +120,10 @@ def _weight(config: LikelihoodConfig, study: Study, name: str) -> str | None:
 
 def _cluster(config: LikelihoodConfig, study: Study, formula: Formula, name: str) -> str | None:
     if config.se != "cluster":
+        if formula.cluster:
+            raise InvalidTask(
+                f"{name}: cluster({formula.cluster[0]}) in the formula goes with 'se: cluster', which is not set.", code="formula"
+            )
         return None
     found = formula.cluster or tuple(variable for variable, stated in study.variables.items() if stated.role == "cluster")
     if len(found) != 1:
