@@ -1,6 +1,7 @@
 """`python3 manage.py test` runs the same suite as `pytest`."""
 
 from argparse import ArgumentParser
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -17,6 +18,6 @@ class PytestRunner:
         """The one of Django's options that pytest knows too."""
         parser.add_argument("--keepdb", action="store_true", help="Keep the test database between runs.")
 
-    def run_tests(self, test_labels: list[str], **_options: Any) -> int:
+    def run_tests(self, test_labels: Sequence[str], **_options: Any) -> int:
         """0 when every test passed."""
-        return int(pytest.main([name for name, wanted in self.options.items() if wanted] + test_labels))
+        return int(pytest.main([*(name for name, wanted in self.options.items() if wanted), *test_labels]))
