@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from starfish.protocol.messages import Membership, Project, Run, Site
+from starfish.protocol.problems import Internal
 from starfish.protocol.run_state import REQUESTS, TABLE, Event, IllegalMove, RunStatus, Scope, batch_moves, own_move
 from starfish.sdk import Conflict, Forbidden, NotFound, RouterUnreachable
 from starfish.sdk.client import Kind
@@ -41,6 +42,7 @@ class FakeRouter:
     calls: Counter[tuple[str, str]] = field(default_factory=Counter)
     beats: list[tuple[str, bool]] = field(default_factory=list)
     away: Exception | None = None
+    damaged: set[int] = field(default_factory=set)
     faults: list[tuple[str, When]] = field(default_factory=list)
     lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -178,6 +180,8 @@ class FakeClient:
 
     def batch_runs(self, project_id: int, batch: int, site_uid: str) -> list[Run]:
         with self.router.call("batch_runs", self.uid):
+            if project_id in self.router.damaged:
+                raise Internal("The router failed.")
             runs = [run for run in self.router.runs.values() if (run.project, run.batch) == (project_id, batch)]
             return [run for run in runs if run.site_uid == site_uid or self._coordinates(project_id, batch)]
 

@@ -58,9 +58,7 @@ def _prepare(batch: Batch, view: View) -> Run:
 
 
 def _report_prepared(batch: Batch, view: View) -> Run:
-    """An update of this round that is here already is of an attempt that failed."""
     seq, turn = view.own.position
-    batch.folder.update(seq, turn, batch.config.uid).unlink(missing_ok=True)
     batch.say(f"task {seq} ({view.own.task['model']}), round {turn}: prepared")
     return _step_with(batch, view.own, [S.PREPARING], "logs", LOG, batch.public_log(view.own), "logs")
 

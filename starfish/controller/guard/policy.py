@@ -16,10 +16,9 @@ LATER = ("standard", "strict")
 
 @dataclass(frozen=True, kw_only=True)
 class Policy:
-    """`preset` is its name; `minimum_rows`: a task on fewer rows of this site is refused (0 under `open`)."""
+    """`preset` is its name. Numbers join it with the presets that hold them: one that nothing holds is not taken."""
 
     preset: str
-    minimum_rows: int = 0
 
 
 def read_policy(path: Path) -> Policy:

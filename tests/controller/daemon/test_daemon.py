@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -152,6 +153,15 @@ def test_stop_during_a_training_ends_the_worker_at_once_and_restart_goes_on(worl
     world.until_reported()
 
 
+def test_a_failure_elsewhere_interrupts_the_coordinators_own_training(world: World) -> None:
+    world.router.open_batch(1, TASKS)
+    world.members[0].has("hang")
+    world.members[1].has("always die")
+    world.up()
+    world.until_all(S.FAILED)
+    until(lambda: not any(member.workers() for member in world.members))
+
+
 def test_in_the_first_round_a_restart_reads_the_data_anew(world: World) -> None:
     world.router.open_batch(1, [("limited", 2)])
     world.members[1].has("refuse")
@@ -190,12 +200,12 @@ def test_later_rounds_use_the_rows_that_were_frozen(world: World) -> None:
 
 
 def test_a_site_that_is_restarted_alone_is_waited_for_and_its_new_update_counts(world: World) -> None:
-    """Its coordinator was not up when it failed: the others are further on in the round."""
-    world.router.open_batch(1, [("limited", 2)])
-    world.members[1].has("hang")
+    """Its coordinator had its update already, and was not up when it was stopped: the others are further on in the round."""
+    world.router.open_batch(1, [("limited", 1)])
+    world.members[2].has("hang")
     world.up()
-    until(lambda: (world.members[1].work() / "once-1-1").exists())
-    until(lambda: world.router.of("cccc").status is S.PENDING_AGGREGATING and world.router.of("aaaa").status is S.PENDING_AGGREGATING)
+    fetched = world.members[0].work() / "updates/1-1/bbbb.update"
+    until(lambda: fetched.exists() and (world.members[2].work() / "once-1-1").exists())
     world.members[0].down()
     alone = world.router.of("bbbb")
     world.members[1].client.action(alone.id, "participant", "stop", 1, 1)
@@ -205,9 +215,10 @@ def test_a_site_that_is_restarted_alone_is_waited_for_and_its_new_update_counts(
     world.members[1].client.action(alone.id, "participant", "restart", 1, 1)
     until(lambda: world.router.of("bbbb").status is S.PREPARING)
     world.members[0].up()
+    world.members[2].down()
+    world.members[2].up()
     world.until_reported()
-    [update] = [one for one in world.router.files if one.kind == "mid_artifacts" and one.run == 2 and one.position == (1, 1)]
-    assert b"mended" in update.data
+    assert b"mended" in fetched.read_bytes()
 
 
 def test_a_refusal_is_told_in_public_and_explained_in_private(world: World) -> None:
@@ -325,12 +336,14 @@ def test_two_batches_at_once_do_not_wait_for_each_other(world: World) -> None:
 
 def test_trouble_with_one_batch_holds_up_no_other(world: World) -> None:
     world.router.open_batch(1, TASKS)
-    damaged = world.router.of("aaaa", 1)
-    world.router.runs[damaged.id] = type(damaged)(**{**vars(damaged), "cur_seq": 99})
+    foreign = world.router.of("bbbb", 1)
+    world.router.runs[foreign.id] = replace(foreign, cur_seq=99)
+    world.router.damaged = {1}
     world.router.open_batch(2, TASKS)
     world.up()
     world.until_reported(project=2)
-    assert world.members[0].said("Internal error ForeignAnswer")
+    assert world.members[0].said("The Routing Server refuses: The router failed.")
+    assert world.members[1].said("Internal error ForeignAnswer")
 
 
 def test_a_router_that_is_away_is_said_once_and_waited_for(world: World) -> None:
