@@ -85,3 +85,10 @@ def test_a_database_that_is_away_is_a_sentence(run: Run) -> None:
 
 def test_no_migration_is_missing(run: Run) -> None:
     assert run("manage", "makemigrations", "--check", "--dry-run").returncode == 0
+
+
+def test_manage_py_test_runs_what_pytest_runs(run: Run) -> None:
+    done = run("manage", "test", "tests/protocol/test_problems.py")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "3 passed" in done.stdout
+    assert run("manage", "test", "tests/nowhere").returncode == 4
