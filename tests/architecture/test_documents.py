@@ -1,4 +1,4 @@
-"""What the documents say is so: the examples run, the generated pages are current, the operator's files fit the settings."""
+"""What the documents say is so: the examples run, the generated pages are current, the links lead somewhere."""
 
 import json
 import re
@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
 
 from starfish.controller import project_file
 from starfish.controller.simulate import SimulatedSite, simulate
@@ -39,36 +38,3 @@ def test_every_link_between_documents_leads_somewhere() -> None:
         for target in re.findall(r"\]\(([^)#]+)[^)]*\)", document.read_text()):
             if not re.match(r"https?://", target):
                 assert (document.parent / target).exists(), f"{document.relative_to(ROOT)}: {target}"
-
-
-def test_the_example_of_settings_names_what_the_router_reads() -> None:
-    code = "".join((ROOT / "starfish" / "router" / name).read_text() for name in ("settings.py", "environment.py"))
-    read = set(re.findall(r'(?:flag|text|secret|number|choice|words|path)\(\s*"([A-Z_]+)"', code)) - {"STARFISH_CONTAINER", "SWEEP_EVERY_S"}
-    shown = set(re.findall(r"^#? ?([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
-    assert shown == read
-
-
-def test_compose_has_the_services_and_volumes_that_operators_know() -> None:
-    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
-    assert set(compose["services"]) == {"starfish-router", "postgres"}
-    router, database = compose["services"]["starfish-router"], compose["services"]["postgres"]
-    assert router["container_name"] == "starfish-router"
-    assert router["volumes"] == ["artifacts:/starfish/artifacts"]
-    assert database["volumes"] == ["database:/var/lib/postgresql/data"]
-    assert set(compose["volumes"]) == {"artifacts", "database"}
-    dockerfile = (ROOT / "Dockerfile").read_text()
-    copied = re.findall(r"^COPY (.+) \./?\S*$", dockerfile, re.MULTILINE)
-    for name in " ".join(copied).split():
-        assert (ROOT / name).exists(), name
-    allowed = (ROOT / ".dockerignore").read_text()
-    assert all(f"!{name}" in allowed for name in " ".join(copied).split())
-
-
-def test_the_readme_s_commands_exist() -> None:
-    text = (ROOT / "README.md").read_text()
-    targets = set(re.findall(r"^make ([a-z]+)", text, re.MULTILINE))
-    assert targets <= set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    for command in set(re.findall(r"^starfish ((?:[a-z-]+ )?[a-z-]+) ", text, re.MULTILINE)):
-        words = [word for word in command.split() if not word.startswith("--")]
-        done = subprocess.run([Path(sys.executable).parent / "starfish", *words, "--help"], capture_output=True, text=True, check=False)
-        assert done.returncode == 0, command
