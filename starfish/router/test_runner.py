@@ -2,7 +2,6 @@
 
 from argparse import ArgumentParser
 from collections.abc import Sequence
-from collections.abc import Sequence
 from typing import Any
 
 import pytest

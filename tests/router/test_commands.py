@@ -91,4 +91,4 @@ def test_manage_py_test_runs_what_pytest_runs(run: Run) -> None:
     done = run("manage", "test", "tests/protocol/test_problems.py")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "3 passed" in done.stdout
-    assert run("manage", "test", "tests/nowhere").returncode == 4
+    assert run("manage", "test", "tests/nowhere").returncode == 1
