@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 Array = np.ndarray
+LARGEST = 1e100
+"""Of larger values the squares and their sums may not be finite."""
 
 
 class CompensatedSum:

@@ -43,6 +43,7 @@ DATA: Mapping[str, tuple[str | bytes, str]] = {
     "garbage": (bytes(range(256)) * 40, "bad.csv"),
     "a ragged row": (GOOD.replace("\n31,male,0", "\n31,male", 1) + "1,2\n", "row"),
     "the same header twice": (GOOD.replace("sex,ill", "age,ill", 1), "age"),
+    "a number beyond all measure": (GOOD.replace("\n30,", "\n1e160,", 1), "age: a value is too large"),
     "infinity": (GOOD.replace("\n30,", "\ninf,", 1), "inf"),
 }
 

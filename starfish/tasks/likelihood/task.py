@@ -25,6 +25,7 @@ from starfish.tasks.likelihood.stages import Columns, Pooled, Stage, Variables
 from starfish.tasks.likelihood.state import State
 from starfish.tasks.payload import Payload, number
 from starfish.tasks.study import Study
+from starfish.tasks.summation import LARGEST
 
 Array = np.ndarray
 
@@ -158,11 +159,12 @@ class LikelihoodTask(Task):
 
     def check(self, rows: Rows) -> None:
         moments = dict.fromkeys(self.question.formula.moments, (0.0, 1.0))
-        local = self.question.local(rows, moments)
-        large = ~np.isfinite(local.x).all(axis=0)
-        if large.any():
-            name = self.question.formula.columns[int(np.argmax(large))].name
-            raise SiteRefusal(f"{name}: a value is too large to compute with.", code="too-large", variable=name)
+        with np.errstate(over="ignore", invalid="ignore"):
+            local = self.question.local(rows, moments)
+        named = [(column.name, local.x[:, place]) for place, column in enumerate(self.question.formula.columns)]
+        for name, values in (*named, (str(self.question.formula.response), local.y - local.offset)):
+            if not (np.abs(values) <= LARGEST).all():
+                raise SiteRefusal(f"{name}: a value is too large to compute with; look at its unit.", code="too-large", variable=name)
 
     def train(self, rows: Rows, model: Payload | None, *, site: str) -> Payload:
         state = State.of(model)

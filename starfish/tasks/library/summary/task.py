@@ -6,14 +6,14 @@ from typing import Any, ClassVar
 import numpy as np
 
 from starfish.tasks.api import Count, Outcome, Rows, Task, TaskReport
-from starfish.tasks.errors import InvalidTask, NoEstimate
+from starfish.tasks.errors import InvalidTask, NoEstimate, SiteRefusal
 from starfish.tasks.library.summary.cells import Cell, local_cells, merged
 from starfish.tasks.library.summary.config import SummaryConfig
 from starfish.tasks.library.summary.quantiles import CUTS, counts_below, cuts, first_bracket, narrowed, rank_of
 from starfish.tasks.library.summary.report import summary_report
 from starfish.tasks.payload import Payload
 from starfish.tasks.study import Study
-from starfish.tasks.summation import CompensatedSum
+from starfish.tasks.summation import LARGEST, CompensatedSum
 from starfish.tasks.updates import Expected, Shape, checked
 
 Array = np.ndarray
@@ -62,7 +62,9 @@ class SummaryStatistics(Task):
         return Count(used=rows.n)
 
     def check(self, rows: Rows) -> None:
-        """Any rows may be described."""
+        for name in self.numeric:
+            if (np.abs(rows.columns[name]) > LARGEST).any():
+                raise SiteRefusal(f"{name}: a value is too large to compute with; look at its unit.", code="too-large", variable=name)
 
     def train(self, rows: Rows, model: Payload | None, *, site: str) -> Payload:
         stage = "moments" if model is None else str(model.meta["stage"])
