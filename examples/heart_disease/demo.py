@@ -14,8 +14,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,7 +96,7 @@ def _begin(demo: Demo, running: ExitStack) -> list[subprocess.Popen[bytes]]:
     console.rule("[bold]A Routing Server and four hospitals")
     _run([sys.executable, str(ROOT / "manage.py"), "migrate", "--verbosity", "0"], demo.router_environment)
     serve = [*STARFISH, "router", "serve", "--bind", f"127.0.0.1:{demo.port}"]
-    processes = [running.enter_context(_process(serve, demo.folder / "router.log", demo.router_environment))]
+    processes = [_started(serve, demo.folder / "router.log", demo.router_environment, running)]
     _wait_until_ready(demo.url, processes[0])
     console.print(f"  Routing Server on {demo.url} (SQLite)")
     for site, source in HOSPITALS.items():
@@ -105,7 +104,7 @@ def _begin(demo: Demo, running: ExitStack) -> list[subprocess.Popen[bytes]]:
         demo.site(site, "site", "init", "--router", demo.url, "--name", site, "--enrol", code, "--policy", "open")
         demo.site(site, "dataset", "add", "patients", str(source))
         up = [*STARFISH, "--home", str(demo.home(site)), "site", "up", "--no-portal"]
-        processes.append(running.enter_context(_process(up, demo.folder / f"{demo.home(site).name}.log", dict(os.environ))))
+        processes.append(_started(up, demo.folder / f"{demo.home(site).name}.log", dict(os.environ), running))
     console.print("\nThe data are public, so the sites run under policy [bold]open[/]: no minimum of rows, cells, events or sites holds.")
     return processes
 
@@ -144,20 +143,22 @@ def _run(command: list[str], environment: dict[str, str]) -> str:
     return done.stdout
 
 
-@contextmanager
-def _process(command: list[str], log: Path, environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+def _started(command: list[str], log: Path, environment: dict[str, str], running: ExitStack) -> subprocess.Popen[bytes]:
+    """A process that `running` ends, unless it is told to let go."""
     with log.open("ab") as output:
         process = subprocess.Popen(
             command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
         )
+    running.callback(_end, process)
+    return process
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
     try:
-        yield process
-    finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
 
 
 def _wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
