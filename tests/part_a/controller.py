@@ -42,9 +42,9 @@ class Controller:
     _threads: list[threading.Thread] = field(default_factory=list)
 
     def start(self) -> None:
-        """Every 5 s a heartbeat and `GET runs/active/`, every 10 s another one; here as many times faster as `interval` says."""
-        for factor in (1, 2):
-            thread = threading.Thread(target=self._poll, args=(self.interval * factor,), daemon=True)
+        """Every 5 s a heartbeat and `GET runs/active/`, every 10 s another such GET; here as many times faster as `interval` says."""
+        for factor, alive in ((1, True), (2, False)):
+            thread = threading.Thread(target=self._poll, args=(self.interval * factor,), kwargs={"heartbeat": alive}, daemon=True)
             thread.start()
             self._threads.append(thread)
 
@@ -67,11 +67,12 @@ class Controller:
             datetime.fromisoformat(run["updated_at"][:-1])
         return [run for run in runs if run["site_uid"] == self.uid]
 
-    def _poll(self, interval: float) -> None:
+    def _poll(self, interval: float, *, heartbeat: bool) -> None:
         seen: dict[int, str] = {}
         try:
             while not self._stop.wait(interval):
-                self._again(lambda: self.router.post("sites/heartbeat/", {"uid": self.uid, "status": 1}))
+                if heartbeat:
+                    self._again(lambda: self.router.post("sites/heartbeat/", {"uid": self.uid, "status": 1}))
                 for run in self.own_runs():
                     if seen.get(run["id"]) != run["status"] or (run["role"] == "coordinator" and run["status"] in ASKED_AGAIN):
                         seen[run["id"]] = run["status"]

@@ -13,6 +13,7 @@ from tests.part_a.wire import Answer, Router
 from tests.part_a.world import THREE_ROUNDS, Project, accepted, made
 from tests.support.servers import Server
 
+pytestmark = pytest.mark.xdist_group("accounts")  # made once
 PASSWORD = "a-password-of-the-tests"
 MAKE = """
 from django.contrib.auth.models import User
@@ -63,7 +64,7 @@ def ids(answer: Answer) -> set[int]:
 
 def test_a_participant_sees_its_own_runs_only(accounts: Sequence[Account], joint: Project) -> None:
     owner, member, other, outsider = accounts
-    runs = joint.run_ids()
+    runs = joint.ids
     for account, seen in ((owner, set(runs)), (member, {runs[1]}), (other, {runs[2]}), (outsider, set())):
         everything = account.router
         assert ids(everything.get("runs/active/")) & set(runs) == seen
@@ -76,7 +77,7 @@ def test_a_participant_sees_its_own_runs_only(accounts: Sequence[Account], joint
 
 
 def test_detail_and_lookup_show_no_more(accounts: Sequence[Account], joint: Project) -> None:
-    runs = joint.run_ids()
+    runs = joint.ids
     for number, account in enumerate(accounts):
         for asked in accounts:
             answer = account.router.get("runs/detail/", batch=1, project=joint.id, site=asked.site["id"])
@@ -110,7 +111,7 @@ def test_a_participant_does_not_learn_of_another(accounts: Sequence[Account], jo
         ("runs/detail/", {"project": joint.id, "batch": 1, "site": member.site["id"]}),
         ("sites/lookup/", {"uid": other.site["uid"]}),
         (f"sites/{other.site['id']}/", {}),
-        (f"runs/{joint.run_ids()[1]}/", {}),
+        (f"runs/{joint.ids[1]}/", {}),
         (f"projects/{joint.id}/", {}),
         ("users/", {}),
         ("schema/", {}),
@@ -126,7 +127,7 @@ def test_a_participant_does_not_learn_of_another(accounts: Sequence[Account], jo
 @pytest.mark.parametrize("kind", ["mid_artifacts", "logs"])
 def test_a_participant_downloads_its_own_files_only(accounts: Sequence[Account], joint: Project, kind: str) -> None:
     owner, member, _, outsider = accounts
-    runs = joint.run_ids()
+    runs = joint.ids
     for account, run in zip(accounts, runs, strict=False):
         assert account.router.upload(run, 1, 1, [file(kind)]).status == 200
     for all_runs in (0, 1):
@@ -143,7 +144,7 @@ def test_a_participant_downloads_its_own_files_only(accounts: Sequence[Account],
 
 def test_only_the_coordinator_moves_a_batch(accounts: Sequence[Account], joint: Project) -> None:
     _, member, other, outsider = accounts
-    runs = joint.run_ids()
+    runs = joint.ids
     for account in (member, other, outsider):
         assert account.router.post("runs", {"project": joint.id}).status in (400, 403, 404)
         for run in runs:

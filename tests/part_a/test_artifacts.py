@@ -116,9 +116,9 @@ def test_no_update_after_that(router: Router, project: Project) -> None:
     _, participant, _ = project.open()
     project.drive(PENDING_SUCCESS)
     assert router.upload(participant, 1, 1, [file("mid_artifacts", b"in time")]).status == 200
-    for run in project.run_ids():
+    for run in project.ids:
         accepted(router.status(run, PENDING_AGGREGATING))
-    accepted(router.status(project.run_ids()[0], AGGREGATING, update_all=True))
+    accepted(router.status(project.ids[0], AGGREGATING, update_all=True))
     assert router.upload(participant, 1, 1, [file("mid_artifacts", b"too late")]).status == 409
     project.next_round()
     assert router.upload(participant, 1, 1, [file("mid_artifacts", b"far too late")]).status == 409

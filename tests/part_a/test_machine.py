@@ -172,7 +172,7 @@ def test_increase_round_counts_through_all_tasks(router: Router) -> None:
         if place != expected[-1]:
             project.next_round()
             assert project.words() == ["Standby"] * 2
-    accepted(router.status(project.run_ids()[0], SUCCESS, update_all=True))
+    accepted(router.status(project.ids[0], SUCCESS, update_all=True))
     assert rounds(project) == {expected[-1]}
     assert project.read()["tasks"][0]["config"]["current_round"] == 1, "the project's tasks are a template, not a state"
 

@@ -85,27 +85,27 @@ def beat(project: Project) -> None:
 
 def test_a_silent_site_is_disconnected_and_its_runs_are_not_touched(serve: Callable[..., Server]) -> None:
     server = serve("runserver", SITE_TIMEOUT_S="2")
-    project = Project.create(Router(url=server.url, account=ADMIN))
+    router = Router(url=server.url, account=ADMIN)
+    project, other = Project.create(router), Project.create(router, sites=1)
     beat(project)
     project.open()
     deadline = time.monotonic() + 20
-    while {project.router.get(f"sites/{site['id']}/").json()["status"] for site in project.sites} != {"Disconnected"}:
+    while {router.get(f"sites/{site['id']}/").json()["status"] for site in project.sites} != {"Disconnected"}:
         assert time.monotonic() < deadline, "check_site_status left a silent site connected"
         server.manage("runjob", "check_site_status")
     assert project.words() == ["Standby"] * 3
     project.end()
-    answer = project.router.post("runs", {"project": project.id})
+    answer = router.post("runs", {"project": project.id})
     assert (answer.status, type(answer.json())) == (400, str), "not all sites are connected"
     beat(project)
     assert len(project.open()) == 3
-
-
-def test_starting_looks_at_the_sites_by_itself(serve: Callable[..., Server]) -> None:
-    project = Project.create(Router(url=serve("runserver", SITE_TIMEOUT_S="1").url, account=ADMIN), sites=1)
-    time.sleep(1.1)
-    answer = project.router.post("runs", {"project": project.id})
+    # a start looks for itself, before anybody runs the job
+    beat(other)
+    time.sleep(2.1)
+    assert router.get(f"sites/{other.sites[0]['id']}/").json()["status"] == "Connected"
+    answer = router.post("runs", {"project": other.id})
     assert (answer.status, type(answer.json())) == (400, str)
-    assert project.read()["batch"] == 0
+    assert other.read()["batch"] == 0
 
 
 def test_creating_a_project_makes_its_site_the_coordinator(router: Router) -> None:

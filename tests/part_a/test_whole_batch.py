@@ -12,6 +12,7 @@ from tests.part_a.wire import Router
 from tests.part_a.world import THREE_ROUNDS, Project, accepted
 from tests.support.servers import ADMIN, Databases, Server, serving
 
+pytestmark = pytest.mark.xdist_group("whole batches")  # two servers, not two on each worker
 NUMBERS = ([3.0, 5.0, 7.0], [11.0], [-2.0, 8.0, 16.0, 0.0])
 MEAN = 6.0
 DEADLINE_S = 60.0
@@ -61,7 +62,7 @@ def final_model(project: Project, task_seq: int, round_seq: int) -> list[float]:
     """The last global model as each site reads it from its own run."""
     reader = [Controller(router=project.router, uid=site["uid"], numbers=()) for site in project.sites]
     end = {"cur_seq": task_seq, "tasks": [{"config": {"total_round": round_seq, "current_round": round_seq + 1}}] * task_seq}
-    return [controller._last_model({"id": run, **end}) for controller, run in zip(reader, project.run_ids(), strict=True)]
+    return [controller._last_model({"id": run, **end}) for controller, run in zip(reader, project.ids, strict=True)]
 
 
 @pytest.fixture(scope="module", params=["runserver", "serve"])

@@ -44,13 +44,15 @@ def new_site(router: Router, name: str = "site") -> Any:
     return made(router.post("sites/", {"uid": str(uuid.uuid4()), "name": f"{name} {secrets.token_hex(4)}", "description": "of a test"}))
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Project:
     """A project with its member sites, the coordinator's first, and the batch that was opened last."""
 
     router: Router
     id: int
     sites: Sequence[Mapping[str, Any]]
+    batch: int = 0
+    ids: Sequence[int] = ()
 
     @classmethod
     def create(cls, router: Router, sites: int = 3, tasks: Sequence[Mapping[str, Any]] = THREE_ROUNDS) -> "Project":
@@ -64,29 +66,28 @@ class Project:
     def read(self) -> Any:
         return self.router.get(f"projects/{self.id}/").json()
 
-    def open(self) -> list[int]:
+    def open(self) -> Sequence[int]:
         """Opens the next batch; the ids of its runs in the order of the sites."""
         answer = self.router.post("runs", {"project": self.id})
         assert (answer.status, answer.body) == (201, b""), f"{answer.status} {answer.body[:500]!r}"
-        return self.run_ids()
+        self.batch = self.read()["batch"]
+        self.ids = [run["id"] for run in self.runs()]
+        return self.ids
 
     def runs(self) -> list[dict[str, Any]]:
         """The runs of the last batch in the order of the sites, as the coordinator sees them."""
-        batch = self.read()["batch"]
+        batch = self.batch or self.read()["batch"]
         answer = self.router.get("runs/detail/", batch=batch, project=self.id, site=self.sites[0]["id"])
         assert answer.status == 200, answer.body
         by_site = {run["site_uid"]: run for run in answer.json()["runs"]}
         return [by_site[site["uid"]] for site in self.sites]
-
-    def run_ids(self) -> list[int]:
-        return [run["id"] for run in self.runs()]
 
     def words(self) -> list[str]:
         return [run["status"] for run in self.runs()]
 
     def drive(self, status: int) -> None:
         """Takes the batch from Standby to `status` by legal moves alone."""
-        coordinator, *_ = runs = self.run_ids()
+        coordinator, *_ = runs = self.ids
         each, batch = {PREPARING, PENDING_SUCCESS, PENDING_AGGREGATING}, {RUNNING, AGGREGATING, SUCCESS}
         path = [] if status == STANDBY else [status] if status in (FAILED, PENDING_FAILED) else range(PREPARING, status + 1)
         for step in path:
@@ -96,11 +97,11 @@ class Project:
 
     def next_round(self) -> None:
         """From Aggregating to the Standby of the next round."""
-        accepted(self.router.status(self.run_ids()[0], STANDBY, update_all=True, increase_round=True))
+        accepted(self.router.status(self.ids[0], STANDBY, update_all=True, increase_round=True))
 
     def end(self) -> None:
         """Whatever it is in: over, so that the next batch may open."""
-        accepted(self.router.status(self.run_ids()[0], FAILED, update_all=True))
+        accepted(self.router.status(self.ids[0], FAILED, update_all=True))
 
 
 def accepted(answer: Answer) -> None:

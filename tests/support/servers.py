@@ -27,6 +27,11 @@ Kind = Literal["runserver", "serve"]
 ROOT = Path(__file__).resolve().parents[2]
 BASE = "/starfish/api/v1/"
 ADMIN = ("admin", "a-superuser-of-the-tests")
+PREPARE = """
+from django.core.management import call_command
+call_command("migrate", verbosity=0)
+call_command("createsuperuser", interactive=False, username={username!r}, email="admin@example.org", verbosity=0)
+"""
 READY_S = 30.0
 STOP_S = 15.0
 
@@ -65,8 +70,7 @@ class Databases:
         return {"DATABASE_NAME": name}
 
     def _prepare(self, settings: Mapping[str, str]) -> None:
-        manage(settings, "migrate", "--verbosity", "0")
-        create_superuser(settings, *ADMIN)
+        manage(settings, "shell", "--verbosity", "0", "-c", PREPARE.format(username=ADMIN[0]), DJANGO_SUPERUSER_PASSWORD=ADMIN[1])
         if not os.environ.get("DATABASE_HOST"):
             for suffix in ("-wal", "-shm"):  # the last connection has folded the log into the file that is copied
                 assert not Path(settings["DATABASE_NAME"] + suffix).exists()
@@ -78,9 +82,9 @@ def environment(settings: Mapping[str, str]) -> dict[str, str]:
     return {**inherited, **settings}
 
 
-def manage(settings: Mapping[str, str], *arguments: str) -> str:
+def manage(settings: Mapping[str, str], *arguments: str, **more: str) -> str:
     """`python3 manage.py ...`; its stdout. Raises AssertionError with what it printed when it fails."""
-    return _run([sys.executable, "manage.py", *arguments], settings)
+    return _run([sys.executable, "manage.py", *arguments], {**settings, **more})
 
 
 def starfish(settings: Mapping[str, str], *arguments: str) -> str:
@@ -98,8 +102,8 @@ def _run(command: list[str], settings: Mapping[str, str]) -> str:
 
 def create_superuser(settings: Mapping[str, str], username: str, password: str) -> None:
     """What an operator types, without the questions."""
-    secret = {**settings, "DJANGO_SUPERUSER_PASSWORD": password}
-    manage(secret, "createsuperuser", "--noinput", "--username", username, "--email", f"{username}@example.org")
+    user = ["--username", username, "--email", f"{username}@example.org"]
+    manage(settings, "createsuperuser", "--noinput", *user, DJANGO_SUPERUSER_PASSWORD=password)
 
 
 @dataclass(kw_only=True)
