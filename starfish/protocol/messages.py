@@ -102,6 +102,7 @@ class Run:
     middle_artifacts: Sequence[str]
     tasks: Sequence[JSON]
     updated_at: datetime
+    created_at: str = ""
 
     @staticmethod
     def from_json(raw: JSON) -> "Run":
@@ -125,6 +126,7 @@ class Run:
             middle_artifacts=_get(raw, "middle_artifacts", list),
             tasks=_get(raw, "tasks", list),
             updated_at=updated_at,
+            created_at=str(raw.get("created_at", "")),
         )
 
     @property

@@ -55,6 +55,7 @@ class Batch:
         self._start_worker = site.start_worker
         self.key: BatchKey = (run.project, run.batch)
         self.folder = BatchFolder(self.home.work(run.project, run.batch))
+        self._set_aside_another(run)
         self.folder.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._unsent = self.folder.path / "public.log"
         self.worker: Worker | None = None
@@ -133,6 +134,16 @@ class Batch:
             self.journal.worker_began(self.key, self.worker.pid, self.worker.started)
         return self.worker
 
+    def _set_aside_another(self, run: Run) -> None:
+        """A Routing Server that was restored gives the same numbers again: what is here of another batch is kept, and not used."""
+        if not self.folder.terms.exists() or self.folder.read_json(self.folder.terms).get("run") == _identity(run):
+            return
+        number = 1
+        while (aside := self.folder.path.with_name(f"{self.folder.path.name}-earlier-{number}")).exists():
+            number += 1
+        self.folder.path.rename(aside)
+        self.journal.log(self.key, "warning", "another_batch_of_this_number: the earlier one's files are kept beside", str(aside))
+
     def _write_terms(self, run: Run) -> None:
         """What the batch began with; later rounds and a restart use the same."""
         if self.folder.terms.exists():
@@ -140,7 +151,12 @@ class Batch:
         project = self.client.project(run.project)
         tasks = [{"seq": task["seq"], "model": task["model"], "config": _config(task)} for task in run.tasks]
         terms = {"project": project.name, "batch": run.batch, "tasks": tasks, "definition": dict(project.definition)}
-        self.folder.write_json(self.folder.terms, terms)
+        self.folder.write_json(self.folder.terms, terms | {"run": _identity(run)})
+
+
+def _identity(run: Run) -> str:
+    """What a restored Routing Server does not give again: a run's id with the moment at which it was made."""
+    return f"{run.id} {run.created_at}"
 
 
 def previous_position(run: Run) -> tuple[int, int] | None:
