@@ -97,8 +97,7 @@ class Controller:
             self.refusals.append(str(refused))
 
     def _standby(self, run: Mapping[str, Any]) -> None:
-        previous = before(run)
-        self._must(self._again(lambda: self.router.download(run["id"], "artifacts", *previous)), 200)
+        self._download(run, "artifacts", *before(run))
         self._move(run, PREPARING)
 
     def _preparing(self, run: Mapping[str, Any]) -> None:
@@ -130,9 +129,7 @@ class Controller:
         if not self._batch_is(run, "Pending Aggregating"):
             return
         seq, number = place(run)
-        answer = self._again(lambda: self.router.download(run["id"], "mid_artifacts", seq, number, all_runs=1))
-        self._must(answer, 200)
-        updates = [json.loads(data) for data in unzip(answer.body, f"*-{seq}-{number}-mid-artifacts")]
+        updates = [json.loads(data) for data in self._download(run, "mid_artifacts", seq, number, all_runs=1)]
         self._move(run, AGGREGATING, update_all=True)
         step = sum(update["sum"] for update in updates) / sum(update["n"] for update in updates) / 2
         model = json.dumps({"model": self._last_model(run) + step, "updates": len(updates)}).encode()
@@ -158,11 +155,21 @@ class Controller:
     def _last_model(self, run: Mapping[str, Any]) -> float:
         if place(run) == (1, 1):
             return 0.0
-        seq, number = before(run)
-        answer = self._again(lambda: self.router.download(run["id"], "artifacts", seq, number))
-        self._must(answer, 200)
-        (data,) = unzip(answer.body, f"*-{seq}-{number}-artifacts")
+        (data,) = self._download(run, "artifacts", *before(run))
         return float(json.loads(data)["model"])
+
+    def _download(self, run: Mapping[str, Any], kind: str, seq: int, number: int, *, all_runs: int = 0) -> list[bytes]:
+        """The files of a round, found by their names' ends. A streamed zip that broke off is asked for again."""
+
+        def ask() -> Answer:
+            answer = self.router.download(run["id"], kind, seq, number, all_runs=all_runs)
+            if answer.status == 200 and not zipfile.is_zipfile(io.BytesIO(answer.body)):
+                raise ConnectionError("the zip broke off")
+            return answer
+
+        answer = self._again(ask)
+        self._must(answer, 200)
+        return unzip(answer.body, f"*-{seq}-{number}-{kind.replace('_', '-')}")
 
     def _move(self, run: Mapping[str, Any], status: int, **flags: bool) -> None:
         self._must(self._again(lambda: self.router.status(run["id"], status, **flags)), 202)

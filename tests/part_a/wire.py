@@ -63,7 +63,10 @@ class Router:
         try:
             connection.request(method, target, body=payload, headers=sent)
             answer = connection.getresponse()
-            return Answer(status=answer.status, headers={name.lower(): value for name, value in answer.getheaders()}, body=answer.read())
+            received = {name.lower(): value for name, value in answer.getheaders()}
+            if not received.keys() & {"content-length", "content-type"}:
+                raise ConnectionError("the answer broke off in its headers")  # killed just then; http.client takes it for whole
+            return Answer(status=answer.status, headers=received, body=answer.read())
         finally:
             connection.close()
 
