@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from starfish.controller.daemon.journal import BatchKey, Journal
+from starfish.controller.errors import HomeError
 from starfish.controller.guard.policy import Policy
 
 What = Literal["update", "model", "logs", "failure"]
@@ -22,8 +23,12 @@ class Departure:
 
 
 def release(journal: Journal, policy: Policy, batch: BatchKey, what: What, name: str, data: bytes) -> Departure:
-    """Let `data` go. Under `open` everything that a task, a log line or a failure notice says in public may leave."""
-    assert policy.preset == "open"
+    """Let `data` go. Under `open` everything that a task, a log line or a failure notice says in public may leave.
+
+    Raises HomeError under any other policy: what nobody has allowed stays.
+    """
+    if policy.preset != "open":
+        raise HomeError(f"The policy '{policy.preset}' does not let a {what} leave.")
     departure = Departure(what=what, name=name, data=data, sha256=hashlib.sha256(data).hexdigest())
     journal.departed(batch, what, name, len(data), departure.sha256)
     return departure

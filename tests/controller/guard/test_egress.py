@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from starfish.controller.daemon.journal import Journal
+from starfish.controller.errors import HomeError
 from starfish.controller.guard import egress
 from starfish.controller.guard.policy import Policy
 
@@ -31,3 +32,9 @@ def test_a_departure_is_journalled_as_it_leaves(journal: Journal) -> None:
 def test_a_failure_notice_has_the_public_part_alone() -> None:
     notice = json.loads(egress.failure_notice("type", "'age' is no number", "age", 2))
     assert notice == {"code": "type", "message": "'age' is no number", "variable": "age", "task_seq": 2}
+
+
+def test_what_no_policy_allows_stays_and_is_not_journalled(journal: Journal) -> None:
+    with pytest.raises(HomeError, match="does not let"):
+        egress.release(journal, Policy(preset="standard"), BATCH, "update", "mid-artifacts", b"an update")
+    assert journal.departures(BATCH) == []
