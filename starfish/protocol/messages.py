@@ -147,8 +147,8 @@ class Run:
 
     @property
     def round_seq(self) -> int:
-        """The present round of the present task."""
-        return int(self.task["config"]["current_round"])
+        """The present round of the present task; of a project without tasks, the first of nothing."""
+        return int(self.task["config"]["current_round"]) if self.tasks else 1
 
     @property
     def position(self) -> tuple[int, int]:

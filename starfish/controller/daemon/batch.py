@@ -164,7 +164,7 @@ def previous_position(run: Run) -> tuple[int, int] | None:
     seq, turn = run.position
     if turn > 1:
         return seq, turn - 1
-    if seq == min(int(task["seq"]) for task in run.tasks):
+    if seq == min((int(task["seq"]) for task in run.tasks), default=seq):
         return None
     return seq - 1, int(run.task_at(seq - 1)["config"]["current_round"])
 

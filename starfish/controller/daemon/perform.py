@@ -22,13 +22,15 @@ STOPPED = "It was stopped."
 
 def perform(action: Action, batch: Batch, view: View) -> Run | None:
     """Do it; the run as it is afterwards, where that is known. Raises RouterUnreachable, Problem, RunFailed, WorkerEnded."""
+    if not view.own.tasks and action in (Action.PREPARE, Action.REPORT_PREPARED):
+        raise RunFailed("The project has no tasks: there is nothing to compute. A new project, with tasks, takes its place.", code="no-tasks")
     return STEPS[action](batch, view)
 
 
 def _reset(batch: Batch, view: View) -> Run:
     """A restart. In the first round of all the rows are prepared anew: what was wrong with them may have been mended."""
     batch.say("restarted")
-    if view.own.position == (min(int(task["seq"]) for task in view.own.tasks), 1):
+    if previous_position(view.own) is None:
         batch.end_worker()
         for path in (batch.folder.rows, batch.folder.flow):
             path.unlink(missing_ok=True)
