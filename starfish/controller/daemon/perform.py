@@ -23,7 +23,9 @@ STOPPED = "It was stopped."
 def perform(action: Action, batch: Batch, view: View) -> Run | None:
     """Do it; the run as it is afterwards, where that is known. Raises RouterUnreachable, Problem, RunFailed, WorkerEnded."""
     if not view.own.tasks and action in (Action.PREPARE, Action.REPORT_PREPARED):
-        raise RunFailed("The project has no tasks: there is nothing to compute. A new project, with tasks, takes its place.", code="no-tasks")
+        raise RunFailed(
+            "The project has no tasks: there is nothing to compute. A new project, with tasks, takes its place.", code="no-tasks"
+        )
     return STEPS[action](batch, view)
 
 
