@@ -9,9 +9,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from starfish.protocol.problems import NotFound
+from starfish.router import queries
 from starfish.router.actions import accounts
 from starfish.router.actions.idempotency import Answer
-from starfish.router.api import queries
 from starfish.router.api.base import View
 from starfish.router.api.permissions import Administrator
 from starfish.router.api.schema import IDEMPOTENCY_KEY, REFUSALS, id_in_path

@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 from rest_framework.pagination import PageNumberPagination
 from rest_framework.request import Request
 
-from starfish.router.api.queries import whole_number
+from starfish.router.queries import whole_number
 
 
 class Pages(PageNumberPagination):

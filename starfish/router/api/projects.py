@@ -9,10 +9,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from starfish.protocol.problems import Invalid, NotFound
-from starfish.router import access, wire
+from starfish.router import access, queries, wire
 from starfish.router.actions import projects
 from starfish.router.actions.idempotency import Answer
-from starfish.router.api import queries
 from starfish.router.api.base import View
 from starfish.router.api.permissions import Account
 from starfish.router.api.schema import IDEMPOTENCY_KEY, REFUSALS, ProjectLookup, id_in_path, query

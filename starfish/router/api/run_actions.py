@@ -9,9 +9,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from starfish.protocol.problems import Invalid, NotFound
-from starfish.router import access
+from starfish.router import access, queries
 from starfish.router.actions import artifacts, moves
-from starfish.router.api import queries
 from starfish.router.api.archive import Member, zipped
 from starfish.router.api.base import View
 from starfish.router.api.parsers import BoundedMultiPartParser

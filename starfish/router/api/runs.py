@@ -10,10 +10,9 @@ from rest_framework.response import Response
 
 from starfish.protocol.problems import Invalid, NotFound
 from starfish.protocol.run_state import RunStatus
-from starfish.router import access, wire
+from starfish.router import access, queries, wire
 from starfish.router.actions import batches, moves
 from starfish.router.actions.idempotency import Answer
-from starfish.router.api import queries
 from starfish.router.api.base import View
 from starfish.router.api.permissions import Account
 from starfish.router.api.schema import IDEMPOTENCY_KEY, REFUSALS, id_in_path, query

@@ -5,7 +5,7 @@ from typing import Any
 from django.contrib.auth.models import Group, User
 from rest_framework import serializers
 
-from starfish.router.api.queries import LARGEST_ID, LARGEST_NUMBER
+from starfish.router.queries import LARGEST_ID, LARGEST_NUMBER
 from starfish.router.wire import ROLE_WORDS, RUN_WORDS, SITE_WORDS
 
 TEXT = 10_000

@@ -7,10 +7,9 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from starfish.router import access, wire
+from starfish.router import access, queries, wire
 from starfish.router.actions import sites
 from starfish.router.actions.idempotency import Answer
-from starfish.router.api import queries
 from starfish.router.api.base import View
 from starfish.router.api.permissions import Account
 from starfish.router.api.schema import IDEMPOTENCY_KEY, REFUSALS, id_in_path, query
