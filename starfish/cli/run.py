@@ -1,5 +1,6 @@
 """`starfish run`: start a batch, watch it, stop it, read what came out."""
 
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -65,7 +66,7 @@ def show(session: Session, project: Ref, batch: Batch = None) -> None:
 def logs(session: Session, project: Ref, batch: Batch = None) -> None:
     """Show the logs: all sites' to the coordinator."""
     found, local = session.site.runs.logs(project, batch), session.site.runs.local_log(project, batch)
-    session.result({"sites": found, "local": local}, lambda _: _logs(found, local))
+    session.result({"sites": found, "local": local}, lambda _: _logs(found, local, own=session.site.config.name))
 
 
 @command(app)
@@ -108,13 +109,16 @@ def _follow(session: Session, project: str, batch: int | None) -> None:
     report_view.show(session, session.site.runs.report(project, state.batch))
 
 
-def _logs(found: "list[SiteLog]", local: "list[LocalLine]") -> "RenderableType":
+def _logs(found: "list[SiteLog]", local: "list[LocalLine]", *, own: str) -> "RenderableType":
+    """The others' logs, then this site's journal, which has all that its own log has, and more."""
     from rich.console import Group
     from rich.text import Text
 
     parts: list[RenderableType] = []
     for log in found:
-        parts += [Text(log.site, style="bold"), Text(log.text.rstrip()), ""]
+        if log.site != own or not local:
+            parts += [Text(log.site, style="bold"), Text(log.text.rstrip()), ""]
     style = {"error": "red", "warning": "yellow"}
-    lines = [Text(f"{line.at} {line.text}", style=style.get(line.level, "")) for line in local]
-    return Group(*parts, Text("This site's own journal, which stays here", style="bold"), *(lines or [Text("nothing yet")]))
+    told = [line for before, line in pairwise([None, *local]) if line and (before is None or line.text != before.text)]
+    lines = [Text(f"{line.at} {line.text}", style=style.get(line.level, "")) for line in told]
+    return Group(*parts, Text(f"{own}: this site's own journal, which stays here", style="bold"), *(lines or [Text("nothing yet")]))

@@ -5,7 +5,7 @@ import inspect
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -101,6 +101,7 @@ def command(app: typer.Typer, name: str | None = None, *, home: bool = True) -> 
             show_tracebacks(debug or bool(above.get("debug")))
             session = Session(home=home or above.get("home"), as_json=as_json)
             try:
+                _refuse_undecodable({"home": session.home, **arguments})
                 function(session, **arguments)
             except (typer.TyperException, typer.Exit, typer.Abort):
                 raise
@@ -162,6 +163,14 @@ def show_tracebacks(wanted: bool) -> None:
 
 def debugging() -> bool:
     return _debug
+
+
+def _refuse_undecodable(arguments: Mapping[str, Any]) -> None:
+    """Bytes that were no UTF-8 when they were typed can be neither sent nor written down."""
+    for value in arguments.values():
+        for text in map(str, value if isinstance(value, list) else [value]):
+            if any("\ud800" <= letter <= "\udfff" for letter in text):
+                raise WrongUsage(f"'{printable(text)}' holds bytes that are no text in UTF-8. Write it in UTF-8, or rename the file.")
 
 
 def _option(name: str, annotation: Any, default: Any) -> inspect.Parameter:

@@ -40,7 +40,7 @@ def init(
     elif enrol is None and username is not None and password_file is not None:
         if not name:
             raise WrongUsage('give the site a name: --name "Hospital A".')
-        password = password_file.read_text().strip()
+        password = _password(password_file)
         site = Site.register(session.home_path, router=router, name=name, username=username, password=password, insecure=insecure)
     else:
         raise WrongUsage("say how the site logs in: either --enrol CODE, or --username NAME with --password-file FILE.")
@@ -53,6 +53,16 @@ def init(
             f"'{made['name']}' is made in {made['home']}.\nNext: 'starfish site up' starts it, 'starfish dataset add' gives it data."
         ),
     )
+
+
+def _password(file: Path) -> str:
+    try:
+        password = file.read_text(encoding="utf-8").strip()
+    except UnicodeDecodeError:
+        raise WrongUsage(f"{file} holds no password: it is not text in UTF-8.") from None
+    if not password:
+        raise WrongUsage(f"{file} holds no password: it is empty.")
+    return password
 
 
 @command(app)

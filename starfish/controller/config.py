@@ -9,8 +9,8 @@ journal.sqlite3, daemon.json, daemon.lock, batches/   the daemon's
 
 import os
 import stat
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -19,10 +19,12 @@ from starfish.controller.errors import HomeError
 from starfish.controller.files import read_object, write_durably, write_json
 
 if TYPE_CHECKING:
+    from starfish.controller.daemon.journal import Journal
     from starfish.controller.datasets import Binding, Datasets
     from starfish.sdk import Client
 
 VERSION = 1
+MEND_SECRET = "Restore it from a backup, or enrol the site anew."
 OPEN_POLICY = b"""# What this site allows, whatever a project says. `open` is for public data: nothing is held back.
 preset: open
 """
@@ -122,9 +124,14 @@ class Home:
         try:
             if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
                 raise HomeError(f"{path} may be read by others on this machine. Close it with 'chmod 600 {path}'.")
-            return path.read_text().strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise HomeError(f"{path} can't be read: {error}. Restore it from a backup, or enrol the site anew.") from error
+            secret = path.read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise HomeError(f"{path} can't be read: {error.strerror or error}. {MEND_SECRET}") from error
+        except UnicodeDecodeError:
+            raise HomeError(f"{path} is damaged: it is no text. {MEND_SECRET}") from None
+        if not secret or not secret.isprintable() or (config.auth == "token" and not (secret.isascii() and " " not in secret)):
+            raise HomeError(f"{path} is damaged: it holds no {config.auth if config.auth == 'token' else 'password'}. {MEND_SECRET}")
+        return secret
 
     def client(self) -> "Client":
         """The Routing Server, as this site. Raises HomeError."""
@@ -135,6 +142,22 @@ class Home:
         if config.auth == "token":
             return Client(config.router, token=secret)
         return Client(config.router, username=config.username, password=secret)
+
+    @contextmanager
+    def journal(self) -> "Iterator[Journal]":
+        """The journal, made where there is none. Raises HomeError where it is damaged."""
+        import sqlite3
+
+        from starfish.controller.daemon.journal import Journal
+
+        try:
+            with Journal(self.journal_file) as journal:
+                yield journal
+        except sqlite3.Error as error:
+            raise HomeError(
+                f"{self.journal_file} can't be used ({error}). Restore it from a backup, or move it away: "
+                "the daemon makes a new one, and only the record of what happened and left is lost."
+            ) from error
 
     @property
     def datasets(self) -> "Datasets":

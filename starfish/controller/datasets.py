@@ -4,7 +4,7 @@ All of it stays in datasets.json at the site. A mapping belongs to a dataset and
 and checked before the project is joined; each change adds a version, and the last one holds.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -136,9 +136,30 @@ class Datasets:
         state = read_object(self.path)
         if state.get("version") != VERSION:
             raise HomeError(f"{self.path} is of version {state.get('version')!r} and this Starfish reads version {VERSION}.")
-        if any(not isinstance(state.get(key), dict) for key in ("datasets", "mappings", "bindings")):
-            raise HomeError(f"{self.path} is damaged: a part of it is missing. Restore it from a backup.")
+        if not _whole(state):
+            raise HomeError(f"{self.path} is damaged: a part of it is missing or wrong. Restore it from a backup.")
         return state
+
+
+def _whole(state: Mapping[str, Any]) -> bool:
+    """Whether every part is as this module writes it; what a mapping says is controller.data's to check."""
+
+    def versions(made: Any) -> bool:
+        return isinstance(made, list) and all(_has(version, made=str, mapping=dict) for version in made)
+
+    return (
+        _each(state.get("datasets"), lambda entry: _has(entry, source=str, added=str))
+        and _each(state.get("mappings"), lambda projects: _each(projects, versions))
+        and _each(state.get("bindings"), lambda entry: _has(entry, project=str, dataset=str | None))
+    )
+
+
+def _each(value: Any, holds: Callable[[Any], bool]) -> bool:
+    return isinstance(value, dict) and all(map(holds, value.values()))
+
+
+def _has(entry: Any, **kinds: Any) -> bool:
+    return isinstance(entry, dict) and entry.keys() == kinds.keys() and all(isinstance(entry[key], kind) for key, kind in kinds.items())
 
 
 def _known(what: str, names: list[str]) -> str:

@@ -48,9 +48,11 @@ def read_text(path: Path) -> str:
     if path.is_dir():
         raise FileError("this is a folder; name the file in it.")
     try:
-        if path.stat().st_size > MAX_BYTES:
+        with path.open("rb") as file:  # no more than that: a device has no end
+            data = file.read(MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:
             raise FileError("this is too large for a file of its kind; data are given with --dataset or --site.")
-        return path.read_text(encoding="utf-8-sig")
+        return data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except FileNotFoundError:
         raise FileError("there is no such file.") from None
     except UnicodeDecodeError:
@@ -103,11 +105,16 @@ def _scalar(node: yaml.ScalarNode) -> Any:
 
 def _syntax(error: yaml.YAMLError, text: str) -> str:
     mark = getattr(error, "problem_mark", None)
+    if isinstance(error, yaml.reader.ReaderError):
+        line = text.count("\n", 0, error.position) + 1
+        return f"line {line}: character {ord(text[error.position])} has no place in a text. Save the file as plain text in UTF-8."
     if mark is None:
         return f"this is not YAML: {error}."
     line = mark.line + 1
     source = text.splitlines()[mark.line] if mark.line < len(text.splitlines()) else ""
     if "\t" in source[: len(source) - len(source.lstrip())] or "'\\t'" in str(getattr(error, "problem", "")):
         return f"line {line}: a tab stands where YAML wants spaces. Indent with spaces."
+    if "another document" in str(getattr(error, "problem", "")):
+        return f"line {line}: a second document begins ('---'); a file holds one."
     problem = getattr(error, "problem", None) or getattr(error, "context", None) or "this is not YAML"
     return f"line {line}: {problem}. Quote texts that hold ': ', '#' or begin with a sign, and check the indentation."

@@ -72,7 +72,7 @@ def _string(document: Located, key: str) -> str:
         return ""
     if isinstance(value, dict | list):
         raise FileError(f"line {document.line(key)}: '{key}' must be a text, not {_kind(value)}.")
-    return str(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _study(document: Located, definition: Mapping[str, Any]) -> Any:
@@ -142,6 +142,16 @@ def _task(document: Located, number: int, raw: Any, study: Any) -> dict[str, Any
         line = document.line(*_blamed(number, config, error))
         said = error.public.removeprefix(f"{model}: ")
         raise FileError(f"line {line}: task {number + 1} ({model}): {said}") from error
+    if task.config.current_round != 1:
+        raise FileError(
+            f"line {document.line('tasks', number, 'config', 'current_round')}: task {number + 1} ({model}): 'current_round' is counted "
+            "by the Routing Server; leave it out."
+        )
+    if config.get("site") == "fixed" and "site" in task.variables:
+        raise FileError(
+            f"line {document.line('tasks', number, 'config', 'site')}: task {number + 1} ({model}): the variable 'site' can't be told from "
+            "the terms site[…] that 'site: fixed' adds; give it another name."
+        )
     rounds = {"total_round": task.config.total_round, "current_round": task.config.current_round}
     return {"seq": number + 1, "model": model, "config": {**config, **rounds}}
 
@@ -163,4 +173,5 @@ def _known(document: Located, path: tuple[str | int, ...], raw: Iterable[str], k
 
 
 def _kind(value: Any) -> str:
-    return {dict: "a mapping", list: "a list", str: "a text", bool: "true or false"}.get(type(value), "a number")
+    kinds = {dict: "a mapping", list: "a list", str: "a text", bool: "true or false", type(None): "nothing"}
+    return kinds.get(type(value), "a number")

@@ -156,3 +156,30 @@ def test_texts_of_other_sites_cannot_steer_the_terminal() -> None:
     with console.capture() as capture:
         console.print(Text("one\x1b]0;title\x07\x1b[2Jtwo\u202e\nthree"))
     assert capture.get() == "one]0;title[2Jtwo\nthree\n"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["run", "show", "a\udcff"],
+        ["dataset", "add", "d", "a\udcff.csv"],
+        ["dataset", "map", "d", "p", "--column", "age=\udcff"],
+        ["site", "init", "--router", "http://127.0.0.1:1", "--enrol", "\udcff"],
+        ["project", "create", "\udcff.yaml", "--no-data"],
+    ],
+    ids=lambda words: " ".join(words[:2]),
+)
+def test_bytes_that_are_no_text_are_wrong_usage(words: list[str], tmp_path: Path) -> None:
+    result = runner.invoke(app, ["--home", str(tmp_path / "home"), *words])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "no text in UTF-8" in result.stderr
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("content", "reason"), [(b"\xff\xfe", "not text"), (b" \n", "empty")])
+def test_a_password_file_without_a_password(content: bytes, reason: str, tmp_path: Path) -> None:
+    (tmp_path / "pw").write_bytes(content)
+    words = ["--home", str(tmp_path / "home"), "site", "init", "--router", "http://127.0.0.1:1", "--name", "A"]
+    result = runner.invoke(app, [*words, "--username", "u", "--password-file", str(tmp_path / "pw")])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert reason in result.stderr

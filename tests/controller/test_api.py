@@ -1,6 +1,7 @@
 """What a person or a notebook can do at a site, against a real Routing Server; no daemon runs."""
 
 import json
+import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -106,6 +107,12 @@ def test_a_refused_code_leaves_nothing_behind(server: Server, tmp_path: Path, co
     with pytest.raises(Forbidden):
         Site.enrol(tmp_path / "b", router=server.url, code=code)
     assert not (tmp_path / "b").exists()
+
+
+def test_another_server_is_said(server: Server, tmp_path: Path, codes: Iterator[str]) -> None:
+    with pytest.raises(NotNow, match="There is no Routing Server at .*/elsewhere .*Check the address"):
+        Site.enrol(tmp_path / "a", router=f"{server.url}/elsewhere", code=next(codes))
+    assert not (tmp_path / "a").exists()
 
 
 def test_an_unreachable_router_leaves_the_token_for_the_next_try(server: Server, tmp_path: Path, codes: Iterator[str]) -> None:
@@ -227,6 +234,15 @@ def test_a_start_is_refused_with_the_reason(a: Site, b: Site, file: Path, name: 
             ask(name)
     with pytest.raises(UnknownName, match="No project 'nothing' is known"):
         a.runs.show("nothing")
+    for nobody in ("", "x" * 100_000):
+        with pytest.raises(UnknownName, match="1 to 200 characters"):
+            a.runs.show(nobody)
+
+
+def test_a_project_without_tasks_is_not_started(a: Site, name: str) -> None:
+    a.client.create_project(name, "", a.site_id, [], {})
+    with pytest.raises(NotNow, match="has no tasks"):
+        a.runs.start(name)
 
 
 def test_an_outsider_sees_nothing_of_the_batches(a: Site, b: Site, file: Path, name: str) -> None:
@@ -244,6 +260,22 @@ def test_a_router_that_is_away_is_part_of_the_status(a: Site) -> None:
             site.projects.all()
     assert (status.reachable, status.connected) == (False, None)
     assert "does not answer" in str(status.problem)
+
+
+def test_a_dataset_is_no_pipe(a: Site, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(NotNow, match="is a pipe"):
+        a.datasets.add("pipe", tmp_path / "pipe")
+
+
+@pytest.mark.parametrize("damage", ["policy.yaml", "journal.sqlite3", "token"])
+def test_a_site_that_cannot_come_up_never_says_that_it_is(a: Site, damage: str) -> None:
+    (a.home.path / damage).write_bytes(b"\xff" * 200)
+    (a.home.path / damage).chmod(0o600)
+    said: list[str] = []
+    with pytest.raises(HomeError, match=damage):
+        a.up(lambda: said.append("up"))
+    assert not said
 
 
 @pytest.mark.parametrize("name", ["", " a", "a/b", "a\nb"])

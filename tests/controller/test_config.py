@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,20 @@ def test_a_secret_that_others_may_read_is_refused(home: Home) -> None:
     home.token_file.chmod(0o640)
     with pytest.raises(HomeError, match="chmod 600"):
         home.secret(CONFIG)
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"one\ntwo", "tok\u00e9n".encode(), b"\xff\xfe"])
+def test_a_damaged_secret_is_said(home: Home, content: bytes) -> None:
+    home.token_file.write_bytes(content)
+    with pytest.raises(HomeError, match=r"token is damaged: .*Restore it"):
+        home.secret(CONFIG)
+
+
+@pytest.mark.parametrize("damage", [lambda path: path.write_bytes(b"no database" * 100), lambda path: path.mkdir()])
+def test_a_damaged_journal_is_said(home: Home, damage: Callable[[Path], object]) -> None:
+    damage(home.journal_file)
+    with pytest.raises(HomeError, match=r"journal.sqlite3 can't be used .*move it away"), home.journal():
+        pass
 
 
 def test_a_lost_secret_is_said(home: Home) -> None:

@@ -1,5 +1,6 @@
 """A site's datasets, mappings and bindings: durable, versioned, and never half changed."""
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -85,3 +86,21 @@ def test_a_damaged_file_is_said_and_kept(datasets: Datasets, content: str) -> No
     with pytest.raises(HomeError):
         datasets.add("other", "/data/other.csv")
     assert datasets.path.read_text() == content
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("datasets", {"heart": 5}),
+        ("datasets", {"heart": {"source": "/data/heart.csv"}}),
+        ("mappings", {"heart": 5}),
+        ("mappings", {"heart": {"study": [5]}}),
+        ("bindings", {"3": 7}),
+        ("bindings", {"3": {"project": "study"}}),
+        ("bindings", None),
+    ],
+)
+def test_a_damaged_part_is_said(datasets: Datasets, key: str, value: object) -> None:
+    datasets.path.write_text(json.dumps(json.loads(datasets.path.read_text()) | {key: value}))
+    with pytest.raises(HomeError, match="is damaged"):
+        datasets.all()

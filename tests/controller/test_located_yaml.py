@@ -1,11 +1,13 @@
 """YAML with lines, and without what YAML 1.1 makes of plain words."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from starfish.controller.errors import FileError
-from starfish.controller.located_yaml import parse
+from starfish.controller.located_yaml import parse, read_text
 
 
 @pytest.mark.parametrize(
@@ -42,12 +44,12 @@ def test_lines() -> None:
         ("a: [1, 2\nb: 3\n", "line 2:"),
         ("a: b: c\n", "line 1:"),
         ("? [1]\n: 2\n", "line 1: a name must be a word"),
-        ("a: 1\n--- \nb: 2\n", "line 2:"),
+        ("a: 1\n--- \nb: 2\n", "line 2: a second document begins"),
         ("a: &x [*x]\n", "nested too deeply"),
         ("[" * 30 + "]" * 30, "nested too deeply"),
         ("[" * 5000, "nested too deeply"),
         ("a: !!python/object/apply:os.system [ls]\n", None),
-        ("a: \x00\n", "this is not YAML"),
+        ("a: 1\nb: \x00\n", "line 2: character 0 has no place in a text"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_line(text: str, message: str | None) -> None:
@@ -70,3 +72,13 @@ def test_any_text_is_read_or_refused(text: str) -> None:
         parse(text)
     except FileError as error:
         assert str(error).endswith((".", ":"))
+
+
+def test_a_device_without_an_end_is_too_large() -> None:
+    with pytest.raises(FileError, match="too large"):
+        read_text(Path("/dev/zero"))
+
+
+def test_line_ends_of_any_kind_are_line_ends(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_bytes(b"\xef\xbb\xbfa: 1\r\nb: |\r  c\r  d\r")
+    assert parse(read_text(tmp_path / "a.yaml")).value == {"a": 1, "b": "c\nd\n"}

@@ -97,6 +97,12 @@ def test_a_limit_of_rounds_is_kept() -> None:
         (changed('sex"}', 'sex", total_round: many}'), "line 12: task 1 .*total_round"),
         (changed('sex"}', 'sex", alpa: 0.1}'), "line 12: task 1 .*alpa"),
         (changed('sex"}', 'sex", alpha: 2}'), "line 12: task 1 .*alpha"),
+        (changed('sex"}', 'sex", current_round: 3}'), "line 12: task 1 .*'current_round' is counted by the Routing Server"),
+        (changed("- model: SummaryStatistics", "- "), "line 13: task 2 must be a mapping .* not nothing"),
+        (
+            changed("  sex:", "  site:").replace('age + sex"}', 'age + site", site: fixed}'),
+            r"line 12: task 1 .*the variable 'site' can't be told from the terms site\[",
+        ),
         (changed("missing: complete-cases", "missing:\n\tcomplete-cases"), "line 9: a tab"),
     ],
 )
@@ -134,3 +140,11 @@ def test_a_missing_file_a_folder_and_a_dataset_are_said(tmp_path: Path) -> None:
 def test_a_byte_order_mark_is_no_harm(tmp_path: Path) -> None:
     (tmp_path / "study.yaml").write_bytes(b"\xef\xbb\xbf" + GOOD.encode())
     assert project_file.read(tmp_path / "study.yaml").name == "heart-disease"
+
+
+def test_a_variable_may_be_called_site_where_no_site_has_a_term() -> None:
+    project_file.from_text(changed("  sex:", "  site:").replace('age + sex"}', 'age + site"}'))
+
+
+def test_a_word_of_yaml_stays_the_word_that_was_written() -> None:
+    assert project_file.from_text(changed("name: heart-disease", "name: true")).name == "true"

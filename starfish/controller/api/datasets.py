@@ -61,6 +61,8 @@ class DatasetActions:
         from starfish.controller.data import read_source
 
         place = str(source) if "://" in str(source) else str(Path(source).expanduser().absolute())
+        if Path(place).is_fifo():
+            raise NotNow(f"{source} is a pipe, which can be read only once; name a CSV file, which every batch reads again.")
         read_source(place)
         self.site.home.datasets.add(name, place)
         return self.show(name)

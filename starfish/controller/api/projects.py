@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from starfish.protocol.messages import Membership, Project
 
 
+LONGEST_NAME = 200
+"""Of any project at a Routing Server; a project file's is shorter."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ProjectPage:
     """A project. `members` are known to its coordinator only; tasks and definition to its members; `dataset` is this site's."""
@@ -111,6 +115,8 @@ class ProjectActions:
         """A project by name or id. Raises UnknownName."""
         from starfish.sdk import NotFound
 
+        if not 0 < len(ref) <= LONGEST_NAME:
+            raise UnknownName(f"A project's name has 1 to {LONGEST_NAME} characters. 'starfish project list' shows this site's projects.")
         try:
             return self.site.client.project(int(ref)) if ref.isdecimal() else self.site.client.project_by_name(ref)
         except NotFound as error:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from starfish.controller.errors import NotAllowed, NotNow
+from starfish.controller.files import read_object
 from starfish.protocol.run_state import RunStatus
 
 if TYPE_CHECKING:
@@ -87,6 +88,8 @@ class RunActions:
         project = self.site.projects.find(ref)
         if project.site != self.site.site_id:
             raise NotAllowed(f"Only the coordinator of '{project.name}' can start a batch.")
+        if not project.tasks:
+            raise NotNow(f"'{project.name}' has no tasks, so there is nothing to compute. Create a project with tasks.")
         self._must_be_up()
         if self.site.home.binding(project.id) is None:
             raise NotNow(
@@ -160,8 +163,7 @@ class RunActions:
             if self.site.home.daemon_pid() is None or time.monotonic() > deadline:
                 raise NotNow("This site has not fetched the result yet. Let 'starfish site up' run here, then ask again.")
             time.sleep(POLL_S)
-        report: dict[str, Any] = json.loads(path.read_bytes())
-        return report
+        return read_object(path)
 
     def download(self, ref: str, to: Path | str, batch: int | None = None) -> list[Path]:
         """Everything of a batch into a new folder: report.json, its tables as CSV, the global models, the logs. Raises NotNow."""
@@ -289,11 +291,9 @@ class RunActions:
 
     def _events(self, project_id: int, batch: int, position: int) -> "list[Event]":
         """The journal's events of a batch after `position`."""
-        from starfish.controller.daemon.journal import Journal
-
         if not self.site.home.journal_file.exists():
             return []
-        with Journal(self.site.home.journal_file) as journal:
+        with self.site.home.journal() as journal:
             return journal.events((project_id, batch), after=position)
 
 

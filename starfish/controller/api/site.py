@@ -132,8 +132,12 @@ class Site:
         if (pid := self.home.daemon_pid()) is not None:
             raise NotNow(f"This site is up already, as process {pid}.")
         from starfish.controller import daemon
+        from starfish.controller.guard.policy import read_policy
 
-        starting()
+        self.client.close()  # what would stop the daemon is said before it is said to be up
+        read_policy(self.home.policy_file)
+        with self.home.journal():
+            starting()
         daemon.run(self.home)
 
     def status(self) -> SiteStatus:
@@ -173,7 +177,7 @@ class Site:
         username: str | None = None,
     ) -> None:
         """Write the home, ask the Routing Server, write down its answer. Where it refuses, a home made now goes again."""
-        from starfish.sdk import Problem
+        from starfish.sdk import NotFound, Problem
 
         router = checked_router(router, insecure=insecure)
         wanted = SiteConfig(router=router, uid=str(uuid.uuid4()), name=name, site_id=None, auth=auth, username=username, insecure=insecure)
@@ -183,9 +187,11 @@ class Site:
             self.home.create(config, secret)
         try:
             answer = ask(config, self.home.secret(config))
-        except Problem:
+        except Problem as error:
             if not begun:
                 self.home.discard()
+            if isinstance(error, NotFound):
+                raise NotNow(f"There is no Routing Server at {router} (it knows no such page). Check the address.") from error
             raise
         self.home.save(replace(config, site_id=answer.id, name=answer.name))
 
@@ -195,8 +201,9 @@ class Site:
         if config.site_id is not None:
             raise NotNow(f"{self.home.path} is the home of '{config.name}' already. Choose another folder with --home.")
         if replace(wanted, uid=config.uid, name=wanted.name or config.name) != replace(config, name=config.name or wanted.name):
+            of = f"of '{config.name}', " if config.name else ""
             raise NotNow(
-                f"{self.home.path} was begun by another 'site init' (of '{config.name}', at {config.router}), which had no answer. "
+                f"{self.home.path} was begun by another 'site init' ({of}at {config.router}), which had no answer. "
                 "Repeat that one, or delete the folder and begin anew."
             )
         if config.auth == "basic":

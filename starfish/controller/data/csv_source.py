@@ -60,6 +60,8 @@ def read_csv(path: Path) -> Table:
 
 
 def _text(path: Path) -> str:
+    if path.is_char_device() or path.is_block_device():
+        raise DataError("The dataset is a device, not a file.", private=f"{path} is a device, not a file; name a CSV file.")
     try:
         data = path.read_bytes()
     except FileNotFoundError:

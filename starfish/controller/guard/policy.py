@@ -6,9 +6,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
-from starfish.controller.errors import HomeError
+from starfish.controller.errors import FileError, HomeError
+from starfish.controller.located_yaml import parse, read_text
 
 PRESETS = ("open",)
 LATER = ("standard", "strict")
@@ -24,11 +23,9 @@ class Policy:
 def read_policy(path: Path) -> Policy:
     """Raises HomeError."""
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise HomeError(f"The policy {path} can't be read: {error.strerror or error}.") from error
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
-        raise HomeError(f"The policy {path} is no YAML: {error}.") from error
+        raw = parse(read_text(path)).value
+    except FileError as error:
+        raise HomeError(f"The policy {path}: {error}") from error
     if not isinstance(raw, dict) or set(raw) != {"preset"}:
         raise HomeError(f"The policy {path} must say 'preset: open' and nothing else.")
     preset = raw["preset"]

@@ -115,6 +115,7 @@ def test_what_is_no_file(tmp_path: Path) -> None:
         (tmp_path, "data", "is a folder"),
         ("postgresql://db/patients", "data", "Only CSV files"),
         (tmp_path / "book.XLSX", "data", "an Excel workbook"),
+        ("/dev/zero", "data", "is a device, not a file"),
     ):
         with pytest.raises(DataError) as caught:
             read_source(source)
