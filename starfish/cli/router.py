@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 app = noun("The Routing Server: serve it, enrol sites.")
 
 SWEEP_S = 15
-SHUTDOWN_S = 5
+SHUTDOWN_S = 2
 
 
 @command(app, home=False)
@@ -172,7 +172,7 @@ def _sweep(stop: threading.Event) -> None:
 def _listen(host: str, port: int, workers: int) -> None:
     import uvicorn
 
-    options: dict[str, Any] = {"lifespan": "off", "ws": "none", "log_config": None, "access_log": False, "server_header": False}
+    options: dict[str, Any] = {"lifespan": "on", "ws": "none", "log_config": None, "access_log": False, "server_header": False}
     uvicorn.run(
         "starfish.router.asgi:application",
         host=host,

@@ -4,7 +4,7 @@ An administrator (superuser) acts for any site. An account acts for the sites th
 A coordinator sees its projects' runs, a participant its own; both see the sites they work with. Everything else does not exist.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 from uuid import UUID
 
@@ -23,12 +23,13 @@ RUN_NOT_FOUND = "Run not found"
 
 @dataclass(frozen=True, kw_only=True)
 class Caller:
-    """`by_token`: the caller proved to be one site, not an account."""
+    """`by_token`: the caller proved to be one site, not an account. `site_uid`: the one site that it is or asks for."""
 
     user: User
     administrator: bool
     site_ids: frozenset[int]
     by_token: bool = False
+    site_uid: UUID | None = None
 
     @classmethod
     def of_account(cls, user: User) -> "Caller":
@@ -41,7 +42,7 @@ class Caller:
     def of_site(cls, site: Site) -> "Caller":
         """A site that has shown its token; never an administrator, whoever owns it."""
         assert site.owner is not None
-        return cls(user=site.owner, administrator=False, site_ids=frozenset({site.pk}), by_token=True)
+        return cls(user=site.owner, administrator=False, site_ids=frozenset({site.pk}), by_token=True, site_uid=site.uid)
 
     @property
     def key(self) -> str:
@@ -108,6 +109,14 @@ def member_projects(caller: Caller) -> QuerySet[Project]:
 def readable_artifacts(runs: QuerySet[Run]) -> Q:
     """What these runs' sites may read of the artifacts: their own, and the batch's global models."""
     return Q(run__in=runs.values("pk")) | Q(kind=Artifact.Kind.MODEL, run__batch__in=runs.values("batch"))
+
+
+def as_site(caller: Caller, uid: UUID) -> Caller:
+    """The caller as the site of that uid, for which it must act. Raises NotFound."""
+    site = site_by_uid(caller, uid)
+    if not caller.acts_for(site.pk):
+        raise NotFound(SITE_NOT_FOUND)
+    return replace(caller.acting_for(site.pk), site_uid=uid)
 
 
 def site_by_id(caller: Caller, site_id: int) -> Site:

@@ -8,5 +8,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "starfish.router.settings")
 _application = get_asgi_application()
 
 from starfish.router.bodies import bounded  # noqa: E402  Django is set up first
+from starfish.router.live.handler import with_live_routes  # noqa: E402
+from starfish.router.live.lifespan import with_lifespan  # noqa: E402
 
-application = bounded(_application)
+application = with_lifespan(with_live_routes(bounded(_application)))

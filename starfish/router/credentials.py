@@ -1,7 +1,7 @@
 """From an Authorization header to a Caller. A password is hashed once for each process, not at every poll.
 
 What is remembered is a keyed digest of the header, the account and the password hash that it matched. The account is read
-each time, so that a changed password or a deactivated account ends at once.
+each time, so that a changed password or a deactivated account ends at once. A site's token is looked up again after four seconds.
 """
 
 import base64
@@ -12,6 +12,7 @@ import secrets
 import threading
 import time
 from collections import OrderedDict, deque
+from collections.abc import Collection
 
 from django.contrib.auth import authenticate
 from django.contrib.auth.models import User
@@ -68,7 +69,34 @@ class _Failures:
             return recent is not None and len(recent) == FAILURES and time.monotonic() - recent[0] < WITHIN_S
 
 
+class _Tokens:
+    """Bearer tokens that were good a moment ago, with whom they prove; a revocation ends them within KEPT_S, wherever it was made."""
+
+    KEPT_S = 4.0
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[str, tuple[float, Caller]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, digest: str) -> Caller | None:
+        found = self._known.get(digest)
+        return found[1] if found and time.monotonic() - found[0] < self.KEPT_S else None
+
+    def put(self, digest: str, caller: Caller) -> None:
+        with self._lock:
+            self._known[digest] = (time.monotonic(), caller)
+            self._known.move_to_end(digest)
+            while len(self._known) > _REMEMBERED:
+                self._known.popitem(last=False)
+
+    def forget(self, sites: Collection[int]) -> None:
+        with self._lock:
+            for digest in [digest for digest, (_, caller) in self._known.items() if caller.site_ids & set(sites)]:
+                del self._known[digest]
+
+
 _verified = _Verified()
+_tokens = _Tokens()
 _failures = _Failures()
 
 
@@ -82,18 +110,32 @@ def caller_from(header: str | None, address: str | None) -> Caller:
     raise Unauthorized(MISSING)
 
 
+def remembered(header: str | None) -> Caller | None:
+    """Whose Bearer token it is, if that was looked up a moment ago; asks no database."""
+    scheme, _, rest = (header or "").strip().partition(" ")
+    return _tokens.get(token_digest(rest.strip())) if scheme.lower() == "bearer" else None
+
+
+def forget_sites(sites: Collection[int]) -> None:
+    """Their tokens are looked up again."""
+    _tokens.forget(sites)
+
+
 def token_digest(token: str) -> str:
     """What the database keeps of a token."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 
 def _site(token: str) -> Caller:
-    found = SiteToken.objects.select_related("site__owner").filter(sha256=token_digest(token)).first()
+    digest = token_digest(token)
+    found = SiteToken.objects.select_related("site__owner").filter(sha256=digest).first()
     if found is None or found.revoked_at is not None or found.expires_at <= timezone.now():
         raise Unauthorized("The token is not known, has expired or was revoked.")
     if found.site.owner is None or not found.site.owner.is_active:
         raise Unauthorized("The site's account is not active.")
-    return Caller.of_site(found.site)
+    caller = Caller.of_site(found.site)
+    _tokens.put(digest, caller)
+    return caller
 
 
 def _account(encoded: str, address: str) -> User:

@@ -1,6 +1,11 @@
 """Every address of the router."""
 
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.http import HttpRequest, HttpResponseBase
 from django.urls import URLPattern, URLResolver, include, path
+from django.views.decorators.csrf import csrf_exempt
 from django.views.generic import RedirectView
 from drf_spectacular.renderers import OpenApiJsonRenderer, OpenApiJsonRenderer2, OpenApiYamlRenderer
 from drf_spectacular.views import SpectacularAPIView
@@ -14,7 +19,8 @@ from starfish.router.api.projects import ParticipantView, ProjectView
 from starfish.router.api.run_actions import RunActionView
 from starfish.router.api.runs import RunsWithoutSlash, RunView
 from starfish.router.api.sites import SiteView
-from starfish.router.live.step import step
+from starfish.router.live import routes
+from starfish.router.live.active import active, is_live
 
 BASE = "starfish/api/v1/"
 
@@ -48,11 +54,23 @@ router.register("project-participants", ParticipantView)
 router.register("runs", RunView)
 router.register("runs-action", RunActionView, basename="runs-action")
 
+_active_page: Any = next(route.callback for route in router.urls if isinstance(route, URLPattern) and route.name == "run-active")
+
+
+@csrf_exempt
+async def active_runs(request: HttpRequest) -> HttpResponseBase:
+    """A controller gets the live view's answer, a browser the browsable API's."""
+    view = active if is_live(request.method, request.headers) else sync_to_async(_active_page)
+    response: HttpResponseBase = await view(request)
+    return response
+
+
 api: list[URLPattern | URLResolver] = [
     path("schema/", Schema.as_view(), name="schema"),
     path("enrol/", EnrolView.as_view({"post": "create"}), name="enrol"),
     path("runs", RunsWithoutSlash.as_view({"post": "create"})),
-    path("runs/<str:pk>/step/", step, name="run-step"),
+    path("runs/active/", active_runs),
+    *routes.patterns,
     path("", include(router.urls)),
 ]
 urlpatterns = [

@@ -70,6 +70,9 @@ def test_a_step_stores_and_moves_in_one(world: World) -> None:
     answer = world.member.http.step(runs[1].pk, 4, [5, 6], artifact=INLINE)
     assert answer.status_code == 200
     shown = answer.json()
+    listing = shown.pop("active")
+    assert listing == world.member.http.get("runs/active/").json()
+    assert answer.headers["ETag"] == world.member.http.get("runs/active/").headers["ETag"]
     assert (shown["id"], shown["status"], shown["project"]) == (runs[1].pk, "Pending Aggregating", world.project.pk)
     assert shown["middle_artifacts"] == [f"mid_artifacts/{runs[1].pk}/1/1/{runs[1].pk}-1-1-mid-artifacts"]
     assert shown == world.member.http.get("runs/active/").json()[0]

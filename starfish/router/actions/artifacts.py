@@ -12,6 +12,7 @@ from starfish.protocol.run_state import RunStatus
 from starfish.router import storage
 from starfish.router.access import Caller, require_acting, run_by_id
 from starfish.router.actions.moves import Locked, lock
+from starfish.router.hub import announce
 from starfish.router.models import Artifact
 from starfish.router.storage import Stored
 
@@ -81,6 +82,8 @@ def keep(it: Locked, file: Saved, task_seq: int, round_seq: int) -> None:
     row = known or Artifact(run=it.run, kind=file.kind, task_seq=task_seq, round_seq=round_seq, name=file.name)
     row.size, row.sha256, row.key = stored.size, stored.sha256, stored.key
     row.save()
+    readers = it.runs.values() if file.kind == Kind.MODEL else (it.run, it.coordinator)
+    announce(run.site_id for run in readers)
 
 
 def refer(it: Locked, kind: Kind, name: str, sha256: str) -> None:

@@ -7,6 +7,7 @@ from starfish.router.access import Caller, require_acting
 from starfish.router.actions import audit, task_list
 from starfish.router.actions.projects import coordinator_of, live_runs, lock_project
 from starfish.router.actions.upkeep import check_site_status
+from starfish.router.hub import announce
 from starfish.router.models import Batch, ProjectParticipant, Run, Site
 
 
@@ -30,6 +31,7 @@ def open_batch(caller: Caller, project_id: int) -> Batch:
         project.save(update_fields=["batch", "updated_at"])
         batch = Batch.objects.create(project=project, number=project.batch, tasks=task_list.completed(project.tasks))
         Run.objects.bulk_create([_run(batch, member) for member in members])
+        announce(member.site_id for member in members)
         audit.changed(caller, "batch.open", f"project {project.pk}, batch {batch.number}")
     return batch
 

@@ -1,5 +1,6 @@
 """Runs move: the batch is locked, the one table says what happens, and each change is compared, set and recorded."""
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from starfish.protocol.problems import Conflict, Invalid
 from starfish.protocol.run_state import REQUESTS, Event, IllegalMove, RunStatus, batch_moves, own_move
 from starfish.router.access import Caller, require_acting, run_by_id
 from starfish.router.actions.projects import lock_project
+from starfish.router.hub import announce
 from starfish.router.models import Batch, Project, Run, RunTransition
 
 
@@ -86,6 +88,7 @@ def move(it: Locked, event: Event, *, whole: bool, end_task: bool = False) -> No
     if moves and event is Event.SUCCEED and end_task:
         it.batch.config["total_round"] = it.batch.config["current_round"]
         it.batch.save(update_fields=["tasks", "updated_at"])
+        announce(run.site_id for run in it.runs.values())
 
 
 def _refuse_late_restart(it: Locked, project: Project) -> None:
@@ -99,6 +102,7 @@ def _set(it: Locked, moves: Mapping[int, RunStatus]) -> None:
     """Compare and set, and the history, in one transaction. Raises Conflict where somebody else has won."""
     now, (task, turn) = timezone.now(), it.batch.position
     history = []
+    alike: defaultdict[tuple[RunStatus, RunStatus, int | None, int | None], list[int]] = defaultdict(list)
     for run_id, target in moves.items():
         run, source = it.runs[run_id], it.runs[run_id].state
         run.status = target
@@ -106,14 +110,17 @@ def _set(it: Locked, moves: Mapping[int, RunStatus]) -> None:
             run.failed_task = run.failed_round = None
         elif target in (RunStatus.PENDING_FAILED, RunStatus.FAILED) and run.failed_task is None:
             run.failed_task, run.failed_round = task, turn
-        won = Run.objects.filter(pk=run_id, status=source).update(
-            status=target, failed_task=run.failed_task, failed_round=run.failed_round, updated_at=now
-        )
-        if not won:
-            raise it.conflict(f"Run {run_id} was moved at the same moment; look again.")
         run.updated_at = now
+        alike[source, target, run.failed_task, run.failed_round].append(run_id)
         history.append(RunTransition(run=run, source=source, target=target, task_seq=task, round_seq=turn, account=it.caller.user, at=now))
+    for (source, target, failed_task, failed_round), run_ids in alike.items():
+        won = Run.objects.filter(pk__in=run_ids, status=source).update(
+            status=target, failed_task=failed_task, failed_round=failed_round, updated_at=now
+        )
+        if won != len(run_ids):
+            raise it.conflict("A run was moved at the same moment; look again.")
     RunTransition.objects.bulk_create(history)
+    announce([it.coordinator.site_id, *(it.runs[run_id].site_id for run_id in moves)])
 
 
 def _next_round(it: Locked, *, end_task: bool) -> None:
@@ -128,3 +135,4 @@ def _next_round(it: Locked, *, end_task: bool) -> None:
     else:
         raise it.conflict('The run is "Aggregating"; this was the last round of the last task: move to "Success" (8).')
     batch.save(update_fields=["tasks", "cur_seq", "updated_at"])
+    announce(run.site_id for run in it.runs.values())

@@ -8,11 +8,13 @@ from django.db import transaction
 from starfish.protocol.problems import Forbidden, Invalid
 from starfish.protocol.run_state import REQUESTS, TABLE, Event, RunStatus, Scope
 from starfish.router import storage, wire
-from starfish.router.access import Caller
+from starfish.router.access import Caller, run_by_id
 from starfish.router.actions import artifacts
 from starfish.router.actions.idempotency import Answer, Ticket, once
 from starfish.router.actions.moves import Locked, lock, move
+from starfish.router.listing import Listing, active_runs
 from starfish.router.models import Artifact, Run
+from starfish.router.wire import JSON
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,36 +41,57 @@ class Step:
     artifact: artifacts.Incoming | Reference | None
 
 
-def take(caller: Caller, run_id: int, step: Step, ticket: Ticket | None) -> Answer:
-    """The run after the step. Raises NotFound, Forbidden, Invalid, Conflict, KeyReused."""
-    if not isinstance(step.artifact, artifacts.Incoming):
-        return once(ticket, lambda: _take(caller, run_id, step, step.artifact))
-    artifacts.check(caller, run_id, [step.artifact])
-    saved = artifacts.save(step.artifact)
+@dataclass(frozen=True, kw_only=True)
+class Taken:
+    """The answer to a step: the run, and all that its site works on, as a wait of the site's would tell it."""
+
+    run: JSON
+    listing: Listing
+
+
+def take(caller: Caller, run_id: int, step: Step, ticket: Ticket | None, *, minimal: bool) -> Taken:
+    """`minimal`: without the runs' files. Raises NotFound, Forbidden, Invalid, Conflict, KeyReused."""
+    artifact: artifacts.Saved | Reference | None = None
+    if isinstance(step.artifact, artifacts.Incoming):
+        artifacts.check(caller, run_id, [step.artifact])
+        artifact = artifacts.save(step.artifact)
+    else:
+        artifact = step.artifact
+    listings: list[Listing] = []
+
+    def move_on() -> Answer:
+        with transaction.atomic():
+            run = _take(caller, run_id, step, artifact)
+            listings.append(active_runs(caller.acting_for(run.site_id), minimal=minimal))
+            return Answer(status=200, body=wire.minimal_runs([run])[0] if minimal else wire.run(run))
+
     try:
-        answer = once(ticket, lambda: _take(caller, run_id, step, saved))
+        answer = once(ticket, move_on)
     finally:
-        if not Artifact.objects.filter(key=saved.stored.key).exists():
-            storage.delete([saved.stored.key])
-    return answer
+        if isinstance(artifact, artifacts.Saved) and not Artifact.objects.filter(key=artifact.stored.key).exists():
+            storage.delete([artifact.stored.key])
+    if not listings:  # this was taken before: the answer is that of then, the listing is of now
+        site = run_by_id(caller, run_id).site_id
+        listings.append(active_runs(caller.acting_for(site), minimal=minimal))
+    return Taken(run=answer.body, listing=listings[-1])
 
 
-def _take(caller: Caller, run_id: int, step: Step, artifact: artifacts.Saved | Reference | artifacts.Incoming | None) -> Answer:
-    with transaction.atomic():
-        it = lock(caller, run_id)
-        if step.everyone and not it.run.coordinates:
-            raise Forbidden("Only the coordinator's run takes a step for all.")
-        _expect(it, step)
-        if isinstance(artifact, artifacts.Saved):
-            artifacts.keep(it, artifact, step.task_seq, step.round_seq)
-        elif isinstance(artifact, Reference):
-            artifacts.refer(it, artifact.kind, artifact.name, artifact.sha256)
-        _leave_out(it, step.without)
-        for target in step.targets:
-            event = REQUESTS[target]
-            scope = TABLE[event].scope
-            move(it, event, whole=step.everyone and scope is not Scope.SITE, end_task=step.end_task)
-        return Answer(status=200, body=wire.run(it.run))
+def _take(caller: Caller, run_id: int, step: Step, artifact: artifacts.Saved | Reference | None) -> Run:
+    """Inside a transaction."""
+    it = lock(caller, run_id)
+    if step.everyone and not it.run.coordinates:
+        raise Forbidden("Only the coordinator's run takes a step for all.")
+    _expect(it, step)
+    if isinstance(artifact, artifacts.Saved):
+        artifacts.keep(it, artifact, step.task_seq, step.round_seq)
+    elif isinstance(artifact, Reference):
+        artifacts.refer(it, artifact.kind, artifact.name, artifact.sha256)
+    _leave_out(it, step.without)
+    for target in step.targets:
+        event = REQUESTS[target]
+        scope = TABLE[event].scope
+        move(it, event, whole=step.everyone and scope is not Scope.SITE, end_task=step.end_task)
+    return it.run
 
 
 def _expect(it: Locked, step: Step) -> None:

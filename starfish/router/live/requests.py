@@ -15,6 +15,7 @@ from starfish.router.strict_json import BadJSON, loads
 
 INLINE_BYTES = 2**20
 BODY_BYTES = 2 * INLINE_BYTES
+BODY_TOO_LARGE = "A step's artifact has at most 1 MiB; larger ones are uploaded, and referred to by their sha256."
 
 Number = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Status = Annotated[int, Field(ge=0, le=8)]
@@ -58,7 +59,7 @@ class StepRequest(_Strict):
 def read_step(body: bytes) -> tuple[Step, Any]:
     """The step, and the JSON that it came as. Raises Invalid, TooLarge."""
     if len(body) > BODY_BYTES:
-        raise TooLarge("A step's artifact has at most 1 MiB; larger ones are uploaded, and referred to by their sha256.")
+        raise TooLarge(BODY_TOO_LARGE)
     try:
         raw = loads(body)
         asked = StepRequest.model_validate(raw)
@@ -96,7 +97,7 @@ def _artifact(asked: InlineArtifact | StoredArtifact | None) -> Incoming | Refer
     except (binascii.Error, ValueError) as error:
         raise Invalid("artifact.data is not Base64.") from error
     if len(data) > INLINE_BYTES:
-        raise TooLarge("A step's artifact has at most 1 MiB; larger ones are uploaded, and referred to by their sha256.")
+        raise TooLarge(BODY_TOO_LARGE)
     return Incoming(kind=kind, name=asked.name, chunks=[data])
 
 

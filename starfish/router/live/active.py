@@ -1,0 +1,180 @@
+"""`GET runs/active/`: the runs that have not ended; with `Prefer: wait` and an ETag, as soon as they differ.
+
+The state is what is delivered, not an event. A waiter costs its connection and a few kilobytes: as long as nothing happens nothing asks
+the database, and a wake-up asks for this site alone.
+"""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse, JsonResponse
+
+from starfish.protocol import problems
+from starfish.protocol.problems import Problem, Unavailable
+from starfish.router import access, credentials
+from starfish.router.access import Caller
+from starfish.router.actions import audit
+from starfish.router.hub import EVERYTHING, Waiter, hub
+from starfish.router.listing import Listing, active_runs
+from starfish.router.live.exchange import Exchange, exchange_of
+from starfish.router.live.keeper import keeper
+from starfish.router.live.preferences import Preferences, same_etag
+from starfish.router.plain import refusal
+from starfish.router.queries import uid
+
+AGAIN_S = 0.5
+"""After a database that did not answer, while somebody waits."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Question:
+    """Whose runs, in which form, and what the client knows already."""
+
+    caller: Caller
+    topics: tuple[int, ...]
+    minimal: bool
+    known: str | None
+
+
+async def active(request: HttpRequest) -> HttpResponse:
+    """Part A's plain list, with an ETag; and Part B's wait."""
+    exchange, asked = exchange_of(request), Preferences.of(request.headers.get("Prefer", ""))
+    known = request.headers.get("If-None-Match")
+    try:
+        question = await _question(request, exchange, asked, known)
+        if asked.wait and known:
+            listing = await _wait(request, exchange, question, asked.wait)
+        else:
+            listing = await _look(exchange, question, fresh=True)
+    except (OperationalError, InterfaceError):
+        return _refused(request, Unavailable("The database does not answer; try again in a moment."))
+    except Problem as problem:
+        return _refused(request, problem)
+    headers = {"ETag": listing.etag, "Cache-Control": "no-store"} | asked.applied(waited=bool(known))
+    if same_etag(known, listing.etag):
+        return HttpResponse(status=304, headers=headers)
+    return HttpResponse(listing.body, content_type="application/json", headers=headers)
+
+
+async def _question(request: HttpRequest, exchange: Exchange, asked: Preferences, known: str | None) -> _Question:
+    """Raises Problem."""
+    header, address = request.headers.get("Authorization"), request.META.get("REMOTE_ADDR")
+    caller = credentials.remembered(header)
+    if caller is None:
+        caller = await exchange.database(lambda: credentials.caller_from(header, address))
+    wanted = uid(request.GET, "site_uid")
+    if wanted is None:
+        topics = (EVERYTHING,) if caller.administrator else tuple(sorted(caller.site_ids))
+        return _Question(caller=caller, topics=topics, minimal=asked.minimal, known=known)
+    if caller.site_uid != wanted:
+        caller = await exchange.database(partial(access.as_site, caller, wanted))
+    return _Question(caller=caller, topics=tuple(caller.site_ids), minimal=asked.minimal, known=known)
+
+
+async def _wait(request: HttpRequest, exchange: Exchange, question: _Question, seconds: float) -> Listing:
+    """As soon as it differs from what is known, or when the wait is over. Raises Problem, OperationalError."""
+    deadline = time.monotonic() + seconds
+    keeper.watch()
+    own = question.topics if question.caller.by_token else ()
+    with hub.waiting(question.topics) as waiter, keeper.present(own):
+        leaving = asyncio.ensure_future(exchange.gone())
+        leaving.add_done_callback(lambda _: waiter.wake())
+        try:
+            while True:
+                waiter.reset()
+                listing = await _look_patiently(request, exchange, question, deadline)
+                if not same_etag(question.known, listing.etag) or hub.closed or leaving.done():
+                    return listing
+                if not await _woken(waiter, deadline):
+                    return listing
+        finally:
+            leaving.cancel()
+
+
+async def _woken(waiter: Waiter, deadline: float) -> bool:
+    """False when the wait is over."""
+    try:
+        async with asyncio.timeout(deadline - time.monotonic()):
+            await waiter.woken()
+    except TimeoutError:
+        return False
+    return True
+
+
+async def _look_patiently(request: HttpRequest, exchange: Exchange, question: _Question, deadline: float) -> Listing:
+    """A database that is away for a moment ends no wait. Raises Problem, OperationalError."""
+    while True:
+        try:
+            await _still_welcome(request, exchange, question)
+            return await _look(exchange, question)
+        except (OperationalError, InterfaceError):
+            if hub.closed or time.monotonic() + AGAIN_S > deadline:
+                raise
+            await asyncio.sleep(AGAIN_S)
+
+
+async def _still_welcome(request: HttpRequest, exchange: Exchange, question: _Question) -> None:
+    """A token that was revoked during the wait gets nothing more. Raises Unauthorized."""
+    header, address = request.headers.get("Authorization"), request.META.get("REMOTE_ADDR")
+    if question.caller.by_token and credentials.remembered(header) is None:
+        await exchange.database(lambda: credentials.caller_from(header, address))
+
+
+async def _look(exchange: Exchange, question: _Question, *, fresh: bool = False) -> Listing:
+    """`fresh`: from the database, whatever was seen a moment ago."""
+    single = question.topics[0] if len(question.topics) == 1 and question.caller.by_token else None
+    if single is None:
+        return await exchange.database(lambda: active_runs(question.caller, minimal=question.minimal))
+    seen = None if fresh else _seen.get(single, question.minimal)
+    if seen is None:
+        changes = hub.changes(single)
+        seen = await exchange.database(lambda: active_runs(question.caller, minimal=question.minimal))
+        _seen.put(single, question.minimal, changes, seen)
+    return seen
+
+
+class _Seen:
+    """What each site's token saw last. Good while nothing has changed, and for a few seconds: another process may write, too."""
+
+    KEPT_S, MOST = 5.0, 20_000
+
+    def __init__(self) -> None:
+        self._listings: dict[tuple[int, bool], tuple[tuple[int, int], float, Listing]] = {}
+
+    def get(self, site: int, minimal: bool) -> Listing | None:
+        found = self._listings.get((site, minimal))
+        if found is None:
+            return None
+        changes, at, listing = found
+        return listing if changes == hub.changes(site) and time.monotonic() - at < self.KEPT_S else None
+
+    def put(self, site: int, minimal: bool, changes: tuple[int, int], listing: Listing) -> None:
+        if len(self._listings) >= self.MOST:
+            self._listings.clear()
+        self._listings[site, minimal] = changes, time.monotonic(), listing
+
+
+_seen = _Seen()
+
+
+def is_live(method: str | None, headers: Mapping[str, str]) -> bool:
+    """Whether a request is a controller's: a browser, and whoever has no Authorization header, gets the browsable API's answer."""
+    return method == "GET" and "authorization" in headers and "text/html" not in headers.get("accept", "")
+
+
+def _refused(request: HttpRequest, problem: Problem) -> HttpResponse:
+    """Part A's plain answer, or a document where the request's Accept names it."""
+    if isinstance(problem, problems.Forbidden):
+        audit.refused(None, "GET active", request.path)
+    document = refusal(problem)
+    if problems.MEDIA_TYPE not in request.headers.get("Accept", ""):
+        plain = {"detail": problem.detail} if isinstance(problem, problems.Unauthorized) else problem.detail
+        answer = JsonResponse(plain, status=problem.status, safe=False)
+        if "WWW-Authenticate" in document.headers:
+            answer["WWW-Authenticate"] = document["WWW-Authenticate"]
+        return answer
+    return document

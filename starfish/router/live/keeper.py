@@ -1,0 +1,123 @@
+"""What waiting needs in the background, in one thread of a server process: wake-ups from other processes, revocations, signs of life."""
+
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Any
+
+import psycopg
+from django.db import Error, connection
+from django.db.models import Q
+from django.utils import timezone
+
+from starfish.router import credentials
+from starfish.router.hub import CHANNEL, heard, hub
+from starfish.router.models import Site, SiteToken
+
+TICK_S = 1.0
+ALIVE_EVERY_S = 10.0
+LONGEST_PAUSE_S = 2.0
+SITES_AT_ONCE = 500
+log = logging.getLogger("starfish.router")
+
+
+class Keeper:
+    """Starts with the first wait of a process, and ends with the process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._present: Counter[int] = Counter()
+        self._heard: dict[int, datetime] = {}
+        self._told: dict[int, float] = {}
+        self._looked = timezone.now()
+
+    def watch(self) -> None:
+        """From now on, if not yet."""
+        if self._thread is None:
+            with self._lock:
+                if self._thread is None:
+                    self._thread = threading.Thread(target=self._work, name="keeper", daemon=True)
+                    self._thread.start()
+
+    @contextmanager
+    def present(self, sites: Sequence[int]) -> Iterator[None]:
+        """A waiting request with a site's own token is a sign of life, as long as it lasts."""
+        with self._lock:
+            self._present.update(sites)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._present.subtract(sites)
+                self._present += Counter()  # without those at zero
+                self._heard.update(dict.fromkeys(sites, timezone.now()))
+
+    def _work(self) -> None:
+        pause = 0.1
+        while not hub.closed:
+            try:
+                if connection.vendor == "postgresql":
+                    self._listen()
+                else:
+                    self._tick()
+                    time.sleep(TICK_S)
+                pause = 0.1
+            except (Error, psycopg.Error) as error:
+                log.warning("keeper_waits error=%s", type(error).__name__)
+                time.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE_S)
+            finally:
+                connection.close()
+
+    def _listen(self) -> None:
+        """As long as the connection holds. What was missed before it is made up for by waking everybody."""
+        with psycopg.connect(**_connecting(connection.get_connection_params()), autocommit=True) as listening:
+            listening.execute(f"LISTEN {CHANNEL}")
+            hub.wake_all()
+            while not hub.closed:
+                for notice in listening.notifies(timeout=TICK_S):
+                    heard(notice.payload)
+                self._tick()
+
+    def _tick(self) -> None:
+        now = timezone.now()
+        self._end_revoked(now)
+        self._mark_alive()
+
+    def _end_revoked(self, now: datetime) -> None:
+        """Whoever waits with a token that is good no longer is answered so."""
+        since, self._looked = self._looked - timedelta(seconds=10), now
+        ended = Q(revoked_at__gt=since) | Q(expires_at__gt=since, expires_at__lte=now) | Q(site__owner__is_active=False)
+        sites = set(SiteToken.objects.filter(ended).values_list("site", flat=True))
+        if sites:
+            credentials.forget_sites(sites)
+            waiting = sites & set(hub.topics())
+            if waiting:
+                hub.wake(waiting)
+
+    def _mark_alive(self) -> None:
+        """Each at most every ten seconds. A goodbye that came after the last sign of life holds."""
+        at = time.monotonic()
+        with self._lock:
+            heard_of = self._heard | dict.fromkeys(self._present, timezone.now())
+            self._heard = {}
+            due = {site: seen for site, seen in heard_of.items() if at - self._told.get(site, -ALIVE_EVERY_S) >= ALIVE_EVERY_S}
+            self._told.update(dict.fromkeys(due, at))
+        chosen = sorted(due)
+        for start in range(0, len(chosen), SITES_AT_ONCE):
+            some = chosen[start : start + SITES_AT_ONCE]
+            earlier = Site.objects.filter(pk__in=some, last_seen_at__lt=min(due[site] for site in some))
+            earlier.update(status=Site.SiteStatus.CONNECTED, last_seen_at=timezone.now())
+
+
+def _connecting(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """What psycopg itself understands of Django's parameters: where the database is, and who asks."""
+    return {name: parameters[name] for name in ("dbname", "user", "password", "host", "port", "sslmode") if parameters.get(name)}
+
+
+keeper = Keeper()
