@@ -7,14 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from starfish.controller.daemon.journal import BatchKey, Journal
 from starfish.controller.data import DataError
 from starfish.controller.errors import DataProblem
-from starfish.controller.guard.policy import read_policy
+from starfish.controller.guard import egress
+from starfish.controller.guard.policy import Policy, read_policy
 from starfish.controller.project_file import ProjectFile
 from starfish.controller.worker import steps
 from starfish.controller.worker.folder import BatchFolder
 from starfish.tasks.errors import BadUpdate, TaskError
 
+BATCH: BatchKey = (0, 1)
+OPEN = Policy(preset="open")
 Progress = Callable[[str], None]
 
 
@@ -44,17 +48,18 @@ def simulate(
     project: ProjectFile, sites: Sequence[SimulatedSite], *, policy: Path | None = None, progress: Progress = lambda line: None
 ) -> dict[str, Any]:
     """The report that the coordinator of these sites would get. Raises SimulationRefused, InvalidTask, HomeError for the policy."""
-    if policy is not None:
-        read_policy(policy)
-    with tempfile.TemporaryDirectory(prefix="starfish-simulate-") as folder:
-        return _Simulation(project, sites, Path(folder), progress).run()
+    held = OPEN if policy is None else read_policy(policy)
+    with tempfile.TemporaryDirectory(prefix="starfish-simulate-") as folder, Journal(Path(folder) / "journal.sqlite3") as journal:
+        return Simulation(project, sites, Path(folder), progress, policy=held, journal=journal).run()
 
 
-class _Simulation:
-    """The coordinator's folder and one a site; files are handed over as the Routing Server would."""
+class Simulation:
+    """The coordinator's folder and one a site; what the Routing Server would hand over leaves through the same egress."""
 
-    def __init__(self, project: ProjectFile, sites: Sequence[SimulatedSite], root: Path, progress: Progress) -> None:
-        self.project = project
+    def __init__(
+        self, project: ProjectFile, sites: Sequence[SimulatedSite], root: Path, progress: Progress, *, policy: Policy, journal: Journal
+    ) -> None:
+        self.project, self.policy, self.journal = project, policy, journal
         self.sites = sorted(sites, key=lambda site: site.uid)
         self.names = {site.uid: site.name for site in sites}
         self.progress = progress
@@ -89,7 +94,7 @@ class _Simulation:
         for round_seq in range(1, total_round + 1):
             for uid, folder in self.folders.items():
                 update = self._train(uid, folder, seq, round_seq)
-                self.coordinator.write(self.coordinator.update(seq, round_seq, uid), update.read_bytes())
+                self.coordinator.write(self.coordinator.update(seq, round_seq, uid), self._released("update", update))
             done = self._aggregate(seq, round_seq)
             self.progress(f"task {seq} ({model}): round {round_seq} of at most {total_round}")
             if done:
@@ -106,7 +111,11 @@ class _Simulation:
             result = steps.aggregate(str(self.coordinator.path), seq, round_seq)
         except BadUpdate as error:
             raise SimulationRefused({self.names[error.site]: error.public}) from error
-        model = Path(result["path"]).read_bytes()
+        model = self._released("model", Path(result["path"]))
         for folder in self.folders.values():
             folder.write(folder.model(seq, round_seq), model)
         return bool(result["done"])
+
+    def _released(self, what: egress.What, file: Path) -> bytes:
+        """Raises HomeError where the policy lets no such thing leave."""
+        return egress.release(self.journal, self.policy, BATCH, what, file.name, file.read_bytes()).data

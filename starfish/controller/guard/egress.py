@@ -28,7 +28,7 @@ def release(journal: Journal, policy: Policy, batch: BatchKey, what: What, name:
     Raises HomeError under any other policy: what nobody has allowed stays.
     """
     if policy.preset != "open":
-        raise HomeError(f"The policy '{policy.preset}' does not let a {what} leave.")
+        raise HomeError(f"The policy '{policy.preset}' lets no {what} leave.")
     departure = Departure(what=what, name=name, data=data, sha256=hashlib.sha256(data).hexdigest())
     journal.departed(batch, what, name, len(data), departure.sha256)
     return departure
