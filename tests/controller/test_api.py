@@ -216,6 +216,19 @@ def test_a_mapping_mends_and_is_versioned(b: Site, file: Path, name: str) -> Non
     assert (reset.version, reset.variables["age"]) == (3, {"column": "age"})
 
 
+def test_a_column_that_is_not_there_is_not_mapped(b: Site, file: Path) -> None:
+    for entry in ({"column": "AGE_Z"}, {"from": "AGE_Z", "to": "sex"}):
+        with pytest.raises(DataProblem, match=r"age: there is no column 'AGE_Z' in .* Did you mean 'AGE_Y'\?"):
+            b.datasets.map("patients", file, MappingChange(entries={"age": entry}))
+    assert b.datasets.map("patients", file).version == 0
+
+
+def test_a_project_without_variables_is_not_checked(a: Site, name: str) -> None:
+    a.client.create_project(name, "", a.site_id, [], {})
+    with pytest.raises(NotNow, match="says nothing of its variables"):
+        a.datasets.check("patients", name)
+
+
 def test_a_foreign_project_is_not_checked_blindly(a: Site, b: Site, file: Path, name: str) -> None:
     a.projects.create(file, dataset=None)
     with pytest.raises(NotNow, match="Join it first, or name its project file"):

@@ -1,17 +1,19 @@
 """Datasets as this site's people see them: added, mapped to a project's variables, checked before anything is sent."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from starfish.controller.api.mappings import NO_CHANGE, MappingChange
 from starfish.controller.datasets import Dataset
-from starfish.controller.errors import NotNow
+from starfish.controller.errors import DataProblem, NotNow
 
 if TYPE_CHECKING:
     from starfish.controller.api.site import Site
-    from starfish.controller.data import Finding
+    from starfish.controller.data import Finding, Table
+    from starfish.controller.data import Mapping as DataMapping
     from starfish.tasks.study import Study
 
 
@@ -99,8 +101,10 @@ class DatasetActions:
         title, study = self._study(project)
         held = self.site.home.datasets.mapping(name, title)
         raw = change.applied(held.mapping if held else None)
-        mapping = read_mapping(raw, study, read_source(dataset.source))
+        table = read_source(dataset.source)
+        mapping = read_mapping(raw, study, table)
         if change.says_anything:
+            _refuse_absent({*change.entries, *(change.whole or {}).get("variables", {})}, mapping, table)
             held = self.site.home.datasets.set_mapping(name, title, raw)
         variables = {variable: entry.as_json() for variable, entry in mapping.variables.items()}
         return Mapped(dataset=name, project=title, version=held.version if held else 0, variables=variables)
@@ -136,9 +140,21 @@ class DatasetActions:
             read = project_file.read(project)
             return read.name, Study.from_definition(read.definition)
         found = self.site.projects.find(project)
+        if not found.definition and self.site.projects.member(found.id):
+            raise NotNow(f"'{found.name}' says nothing of its variables, so there is nothing to check or to map.")
         if not found.definition:
             raise NotNow(
                 f"The variables of '{found.name}' are not known here: its members alone see them. "
                 f"Join it first, or name its project file instead."
             )
         return found.name, Study.from_definition(found.definition)
+
+
+def _refuse_absent(changed: Iterable[str], mapping: "DataMapping", table: "Table") -> None:
+    """A column that was named just now and is not there is a slip. Raises DataProblem."""
+    for name in sorted(changed):
+        for column in mapping.variables[name].sources:
+            if column not in table.columns:
+                near = get_close_matches(column, table.columns, n=1)
+                there = f"Did you mean '{near[0]}'?" if near else f"The columns are {', '.join(list(table.columns)[:20])}."
+                raise DataProblem(f"{name}: there is no column '{column}' in {table.source}, and nothing was changed. {there}")

@@ -18,6 +18,7 @@ from typing import Any, Literal, NoReturn, get_args
 
 from starfish.controller.data.errors import DataError
 from starfish.controller.data.sources import Table
+from starfish.controller.data.values import is_missing_text
 from starfish.tasks.study import Study, Variable
 
 VERSION = 1
@@ -108,7 +109,7 @@ def _entry(name: str, raw: Any, variable: Variable, default: VariableMapping) ->
         begins=raw["from"] if difference else None,
         ends=raw["to"] if difference else None,
         unit=_unit(name, raw.get("unit", "days")),
-        recode=_recode(name, raw.get("recode", {})),
+        recode=_recode(name, raw.get("recode", {}), variable),
         factor=_factor(name, raw.get("factor", 1.0), variable),
         missing=_missing(name, raw.get("missing", [])),
         format=_format(name, raw.get("format"), dated=difference or variable.type == "date"),
@@ -127,10 +128,15 @@ def _unit(name: str, raw: Any) -> Unit:
     return raw  # type: ignore[no-any-return]
 
 
-def _recode(name: str, raw: Any) -> dict[str, str]:
+def _recode(name: str, raw: Any, variable: Variable) -> dict[str, str]:
     if not isinstance(raw, collections.abc.Mapping):
         _refuse(f"{name}: 'recode' must say what becomes what, such as {{m: male, w: female}}")
-    return {_text(name, "recode", key): _text(name, "recode", value) for key, value in raw.items()}
+    recodes = {_text(name, "recode", key): _text(name, "recode", value) for key, value in raw.items()}
+    known = {variable.key(value) for value in (*variable.values, *variable.missing_codes)}
+    for old, new in recodes.items():
+        if variable.values and variable.key(new) not in known and not is_missing_text(new):
+            _refuse(f"{name}: 'recode' makes {new!r} of {old!r}, and the values of {name} are {', '.join(variable.values)}")
+    return recodes
 
 
 def _missing(name: str, raw: Any) -> tuple[str, ...]:

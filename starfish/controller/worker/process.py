@@ -22,7 +22,7 @@ MARK = "STARFISH_WORKER"
 
 
 class WorkerDied(Exception):
-    """The worker ended in the middle of a call, and nobody had asked it to."""
+    """The worker ended in the middle of a call, and nobody had asked it to; or had to be, because it answered nonsense."""
 
 
 class WorkerEnded(Exception):
@@ -86,11 +86,13 @@ class Worker:
                     raise WorkerEnded
                 self.end()
                 raise WorkerDied(f"the worker ended with status {self._process.returncode} during '{name}'")
-        answer = json.loads(line)
-        if "error" in answer:
-            raise WorkerRefused(Refusal(**answer["error"]))
-        result: dict[str, Any] = answer["ok"]
-        return result
+        answer = _answer(line, self._calls)
+        if answer is None:
+            self.end()
+            raise WorkerDied(f"the worker's answer to '{name}' is none of its protocol")
+        if isinstance(answer, Refusal):
+            raise WorkerRefused(answer)
+        return answer
 
     def end(self) -> None:
         """Kill it and all that it has started. May be repeated."""
@@ -120,6 +122,17 @@ class Worker:
                 elif self._process.poll() is not None:
                     break
         return line
+
+
+def _answer(line: bytes, number: int) -> dict[str, Any] | Refusal | None:
+    """The result or the refusal in a line; None where it is neither, for a task may have written into the pipe."""
+    try:
+        raw = json.loads(line)
+        if raw["id"] == number:
+            return Refusal(**raw["error"]) if "error" in raw else dict(raw["ok"])
+    except (ValueError, TypeError, KeyError, RecursionError):
+        pass
+    return None
 
 
 def started_at(pid: int) -> float:

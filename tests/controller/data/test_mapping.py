@@ -92,6 +92,7 @@ def test_a_mapping_reads_back_as_it_was_written(read: Read) -> None:
         ({"variables": {"age": {"missing": 9}}}, "age: 'missing' must be a list of codes"),
         ({"variables": {"age": {"missing": [[9]]}}}, "age: 'missing' holds [9], which is neither text nor number"),
         ({"variables": {"sex": {"recode": ["M"]}}}, "sex: 'recode' must say what becomes what"),
+        ({"variables": {"sex": {"recode": {"M": "mann"}}}}, "sex: 'recode' makes 'mann' of 'M', and the values of sex are "),
         ({"variables": {"time": {"from": "a"}}}, "time: a time between two dates has 'from' and 'to'"),
         ({"variables": {"time": {"from": "a", "to": "b", "column": "c"}}}, "time: a time between two dates has 'from' and 'to'"),
         ({"variables": {"sex": {"from": "a", "to": "b"}}}, "sex: a time between two dates is a number"),

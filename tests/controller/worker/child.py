@@ -22,6 +22,9 @@ def answer(call: str, args: dict[str, Any]) -> dict[str, Any]:
         case "print":
             print("noise on stdout")
             return {"ok": {}}
+        case "babble":
+            os.write(int(os.environ["STARFISH_WORKER_FD"]), args["said"].encode())
+            return {"ok": {}}
         case "die":
             os.kill(os.getpid(), signal.SIGKILL)
         case "raise":

@@ -140,3 +140,14 @@ def test_a_process_that_was_given_the_pid_anew_is_left_alone(work: Path) -> None
     finally:
         stranger.kill()
         stranger.wait()
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["no JSON\n", "[]\n", "5\n", "{}\n", '{"id": 7, "ok": {}}\n', '{"id": 1, "ok": 5}\n', '{"id": 1, "error": {}}\n', "\x00\n"],
+)
+def test_an_answer_that_is_none_ends_the_worker(worker: Worker, said: str) -> None:
+    """A task that writes into the pipe is asked again in a new process, a few times, and not forever."""
+    with pytest.raises(WorkerDied, match="none of its protocol"):
+        worker.call("babble", {"said": said})
+    assert gone(worker.pid)
