@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 Array = np.ndarray
-LARGEST = 1e100
-"""Of larger values the squares and their sums may not be finite."""
+LARGEST, SMALLEST = 1e100, 1e-100
+"""Of larger values the squares and their sums may not be finite, and of columns of smaller ones they may be 0."""
 
 
 class CompensatedSum:
@@ -65,13 +65,21 @@ class PooledMoments:
         self.weight = total
 
 
+def size_fault(values: Array) -> str | None:
+    """Why these values can't be squared and added, if they can't; NaN is left out."""
+    largest = float(np.fmax.reduce(np.abs(values), initial=0.0))
+    if largest > LARGEST:
+        return "a value is too large to compute with; look at its unit"
+    return "all values are too small to compute with; look at their unit" if 0.0 < largest < SMALLEST else None
+
+
 def local_moments(values: Array, weights: Array, *, diagonal: bool) -> tuple[float, Array, Array]:
     """Total weight, means (q,) and centred sums of squares (q,) or cross-products (q, q) of `values` (n, q)."""
     weight = float(weights.sum())
     if weight == 0.0:
         size = values.shape[1]
         return 0.0, np.zeros(size), np.zeros(size if diagonal else (size, size))
-    mean = weights @ values / weight
+    mean = values[0] + weights @ (values - values[0]) / weight
     centred = values - mean
     cross = weights @ (centred * centred) if diagonal else centred.T @ (centred * weights[:, None])
     return weight, mean, cross

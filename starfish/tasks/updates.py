@@ -9,19 +9,24 @@ from starfish.tasks.errors import BadUpdate
 from starfish.tasks.payload import Payload
 
 Shape = tuple[int, ...]
+MOST_ROWS, LARGEST_NUMBER, LARGEST_SQUARE = 1e30, 1e130, 1e260
+"""More than rows of values up to 1e100 and weights up to 1e20 can come to, and little enough to be multiplied and added."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Expected:
     """The stage that an update must be of, and its arrays by shape (float64, finite).
 
-    `information` are symmetric and not negative, `counts` not negative; `faults` says what else is wrong with such an update.
+    `information` are symmetric and not negative, `counts` (of rows, or of their weights) and `squares` (sums of squares) not
+    negative, `sums` like squares, but of either sign; `faults` says what else is wrong with such an update.
     """
 
     stage: str
     shapes: Mapping[str, Shape]
     information: tuple[str, ...] = ()
     counts: tuple[str, ...] = ()
+    squares: tuple[str, ...] = ()
+    sums: tuple[str, ...] = ()
     faults: Callable[[Payload], str | None] = lambda update: None
 
 
@@ -45,11 +50,19 @@ def _fault(update: Payload, expected: Expected) -> str | None:
             return f"'{name}' is {array.dtype} of shape {array.shape}, not float64 of shape {shape}"
         if not np.isfinite(array).all():
             return f"'{name}' has a number that is not finite"
-    for name in expected.counts:
+        if float(np.abs(array).max(initial=0.0)) > _most(name, expected):
+            return f"'{name}' has a number that is larger than any rows can make it"
+    for name in (*expected.counts, *expected.squares):
         if (update.arrays[name] < 0).any():
             return f"'{name}' has a negative number"
     fault = next((fault for name in expected.information if (fault := _not_information(name, update.arrays[name]))), None)
     return fault or expected.faults(update)
+
+
+def _most(name: str, expected: Expected) -> float:
+    if name in expected.counts:
+        return MOST_ROWS
+    return LARGEST_SQUARE if name in (*expected.information, *expected.squares, *expected.sums) else LARGEST_NUMBER
 
 
 def _not_information(name: str, matrix: np.ndarray) -> str | None:

@@ -124,3 +124,42 @@ def test_every_bracket_holds_its_quantile(values: list[float], q: float, cut: in
 def test_what_cannot_be_described_is_refused(config: dict[str, object], says: str) -> None:
     with pytest.raises(InvalidTask, match=says):
         build("SummaryStatistics", VARIABLES, **config)
+
+
+def test_groups_without_a_variance_are_no_equal_groups() -> None:
+    """Groups of one value each differ without end, or not at all; rounding decides nothing."""
+    group = np.arange(90) % 3
+    pooled = rows(
+        x=np.array([0.1, 0.7, 0.7])[group],
+        k=np.full(90, 0.1),
+        sex=(group == 1).astype(np.int64),
+        g=group,
+    )
+    described = study(
+        x={"type": "number"},
+        k={"type": "number"},
+        sex={"type": "category", "levels": ["f", "m"]},
+        g={"type": "category", "levels": ["u", "v", "w"]},
+    )
+    report, _ = federated(build("SummaryStatistics", described, group="g"), dealt(pooled, [7, 40, 43], seed=3))
+    tests = {row["variable"]: row for row in report.tables["tests"]}
+    assert (tests["x"]["statistic"], tests["x"]["p_value"], tests["x"]["smd"]) == (None, None, None)
+    assert (tests["k"]["statistic"], tests["k"]["p_value"], tests["k"]["smd"]) == (None, None, None)
+    assert tests["sex"]["smd"] is None
+    assert {row["sd"] for row in report.tables["variables"] if row["variable"] == "k"} == {0.0}
+
+
+def test_the_largest_difference_is_that_of_the_groups_that_have_one() -> None:
+    group = np.arange(90) % 3
+    x = np.where(group == 2, np.arange(90.0), 5.0)
+    described = study(x={"type": "number"}, g={"type": "category", "levels": ["u", "v", "w"]})
+    report, _ = federated(build("SummaryStatistics", described, group="g"), dealt(rows(x=x, g=group), [30, 60]))
+    third = x[group == 2]
+    assert report.tables["tests"][0]["smd"] == pytest.approx(abs(third.mean() - 5.0) / np.sqrt(third.var(ddof=1) / 2))
+
+
+def test_quantiles_that_differ_have_names_that_differ() -> None:
+    described = study(x={"type": "number"})
+    task = build("SummaryStatistics", described, quantiles=[0.07, 0.5, 0.50000001])
+    report, _ = federated(task, dealt(rows(x=np.arange(30.0)), [30]))
+    assert {"q7", "q50", "q50.000001"} <= set(report.tables["variables"][0])

@@ -1,7 +1,7 @@
 """A parsed formula: its columns, and its design matrix for a site's rows."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -43,8 +43,15 @@ class Formula:
             for factor, index in column.parts:
                 if factor not in values:
                     values[factor] = _values(factor, rows, moments or {})
-                made[:, place] *= values[factor] == index if isinstance(factor, Category) else values[factor][:, index]
+                with np.errstate(over="ignore", invalid="ignore"):
+                    made[:, place] *= values[factor] == index if isinstance(factor, Category) else values[factor][:, index]
         return made
+
+    def without_pooled(self) -> "Formula":
+        """The same without all that stands in center() and scale(): what the rows say before pooled means are known."""
+        columns = tuple(replace(column, parts=tuple(part for part in column.parts if not _pooled(part[0]))) for column in self.columns)
+        offsets = tuple(offset for offset in self._offsets if not _shifted(offset))
+        return replace(self, columns=columns, moments=(), _offsets=offsets)
 
     def response_values(self, rows: Rows) -> Array:
         """The outcome, float64 of shape (n,): 0 and 1 for a binary one, the level's index for a category."""
@@ -96,6 +103,10 @@ def _moments(parsed: Parsed) -> tuple[str, ...]:
     """The variables in center() and scale(), which stand in numeric factors, splines and offsets, at any depth."""
     expressions = [factor.expression for term in parsed.terms for factor in term if not isinstance(factor, Category)]
     return _once([name for expression in [*expressions, *parsed.offsets] for name in _shifted(expression)])
+
+
+def _pooled(factor: Factor) -> bool:
+    return not isinstance(factor, Category) and bool(_shifted(factor.expression))
 
 
 def _shifted(expression: Expression) -> list[str]:

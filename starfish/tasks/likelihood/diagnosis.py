@@ -22,8 +22,10 @@ def refuse_dependent(names: list[str], information: Array) -> None:
     """Raises NoEstimate where a column of the information depends on those before it."""
     dropped = [names[j] for j in dependent_columns(information)]
     if dropped:
+        power = " Powers of a variable far from 0 are told apart when it is centred: I(center(x)^2)." if "^" in dropped[0] else ""
         raise NoEstimate(
-            f"{', '.join(dropped)}: can't be told apart from the terms before in the pooled rows (collinear). Take it out of the formula.",
+            f"{', '.join(dropped)}: can't be told apart from the terms before in the pooled rows (collinear). Take it out of the formula."
+            f"{power}",
             code="collinear",
             variable=dropped[0],
         )

@@ -28,6 +28,10 @@ Array = np.ndarray
 class Penalised(Newton):
     """Newton on ll + log|I| / 2. Where `meta` says so, the round is one for the adjustment."""
 
+    def reads(self, task: "LikelihoodTask", state: State) -> dict[str, Shape]:
+        size = task.layout(state).pooled
+        return super().reads(task, state) | ({"base_information": (size, size)} if self._adjusting(state) else {})
+
     def local(self, task: "LikelihoodTask", rows: "Rows", state: State, site: str) -> Mapping[str, Array]:
         if not self._adjusting(state):
             return super().local(task, rows, state, site)

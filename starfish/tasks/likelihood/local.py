@@ -1,7 +1,7 @@
 """One site's rows as a likelihood model sees them: design, outcome, offset, weights, clusters."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -10,8 +10,10 @@ from starfish.tasks.errors import InvalidTask, SiteRefusal
 from starfish.tasks.formula import Formula, parse
 from starfish.tasks.likelihood.config import LikelihoodConfig
 from starfish.tasks.study import Study
+from starfish.tasks.summation import size_fault
 
 Array = np.ndarray
+LARGEST_WEIGHT = 1e20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,13 +51,25 @@ class Question:
             cluster=_codes(rows.columns[self.cluster]) if self.cluster else None,
         )
 
+    def sized(self, rows: Rows, moments: Mapping[str, tuple[float, float]]) -> Local:
+        """The same, looked at for values that can't be squared and added. Raises SiteRefusal."""
+        local = self.local(rows, moments)
+        for place, column in enumerate(self.formula.columns):
+            refuse_size(column.name, local.x[:, place])
+        refuse_size(str(self.formula.response), local.y - local.offset)
+        return local
+
+    def without_pooled(self) -> "Question":
+        """The part of the question that can be looked at before pooled means are known."""
+        return replace(self, formula=self.formula.without_pooled())
+
     def _weights(self, rows: Rows) -> Array:
         if self.weight is None:
             return np.ones(rows.n)
         weights = rows.columns[self.weight].astype(np.float64)
-        wrong = (weights <= 0) | (self.whole_weights & (weights != np.floor(weights)))
+        wrong = (weights < 1.0 / LARGEST_WEIGHT) | (weights > LARGEST_WEIGHT) | (self.whole_weights & (weights != np.floor(weights)))
         if wrong.any():
-            rule = "a whole number above 0" if self.whole_weights else "above 0"
+            rule = f"{'a whole number ' * self.whole_weights}above 0 (and between 1e-20 and 1e20)"
             raise SiteRefusal(
                 f"{self.weight}: a weight must be {rule}.",
                 code="weights",
@@ -132,6 +146,12 @@ def _cluster(config: LikelihoodConfig, study: Study, formula: Formula, name: str
             code="formula",
         )
     return found[0]
+
+
+def refuse_size(name: str, values: Array) -> None:
+    """Raises SiteRefusal where the values can't be squared and added."""
+    if fault := "a value is too large to compute with; look at its unit" if np.isnan(values).any() else size_fault(values):
+        raise SiteRefusal(f"{name}: {fault}.", code="size", variable=name)
 
 
 def _codes(column: Array) -> Array:

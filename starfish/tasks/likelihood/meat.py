@@ -12,7 +12,7 @@ from starfish.tasks.errors import NoEstimate
 from starfish.tasks.likelihood.linalg import inverse, leverages
 from starfish.tasks.likelihood.newton import embedded, own_theta, scattered, symmetric
 from starfish.tasks.likelihood.scaling import standardised
-from starfish.tasks.likelihood.stages import Stage, Updates
+from starfish.tasks.likelihood.stages import AtParameters, Updates
 from starfish.tasks.likelihood.state import State
 from starfish.tasks.summation import CompensatedSum
 from starfish.tasks.updates import Expected, Shape
@@ -25,17 +25,21 @@ Array = np.ndarray
 ALONE = 1e-10
 
 
-class Meat(Stage):
+class Meat(AtParameters):
     """The sum of squared scores, by row or by cluster."""
 
     name = "meat"
+
+    def reads(self, task: "LikelihoodTask", state: State) -> dict[str, Shape]:
+        size = task.layout(state).pooled
+        return super().reads(task, state) | ({"base_information": (size, size)} if task.se_type in ("HC2", "HC3") else {})
 
     def local(self, task: "LikelihoodTask", rows: "Rows", state: State, site: str) -> Mapping[str, Array]:
         rows = task.training(rows, site)
         local = task.question.local(rows, state.moments)
         layout = task.layout(state)
         z = standardised(local.x, layout, state)
-        point = task.pointwise(z @ own_theta(layout, state, site) + local.offset, local.y)
+        point = task.pointwise(z @ own_theta(layout, state, site) + local.offset, local.y - state.origin)
         # A frequency weight is so many rows, each with its own square; any other weight is part of its row's score.
         copies = local.weights if task.config.weights == "frequency" else np.ones(rows.n)
         weights = local.weights / copies

@@ -13,7 +13,7 @@ from starfish.tasks.errors import BadUpdate, NoEstimate
 from starfish.tasks.likelihood.diagnosis import grows_without_end, refuse_dependent, separation
 from starfish.tasks.likelihood.linalg import quadratic_form, smallest_eigenvalue, solve
 from starfish.tasks.likelihood.scaling import Layout, standardised
-from starfish.tasks.likelihood.stages import Stage, Updates
+from starfish.tasks.likelihood.stages import AtParameters, Updates
 from starfish.tasks.likelihood.state import State, rows_digest
 from starfish.tasks.payload import Payload
 from starfish.tasks.summation import CompensatedSum
@@ -30,7 +30,7 @@ LL_NOISE = 1e-11
 """A log-likelihood that falls by less than this part of itself has not fallen: its sum is not more exact."""
 
 
-class Newton(Stage):
+class Newton(AtParameters):
     """Log-likelihood, score and information at the current parameters, until the decrement g'I⁻¹g is at most 1e-12."""
 
     name = "sums"
@@ -40,7 +40,7 @@ class Newton(Stage):
         local = task.question.local(rows, state.moments)
         z = standardised(local.x, task.layout(state), state)
         eta = z @ own_theta(task.layout(state), state, site) + local.offset
-        point = task.pointwise(eta, local.y)
+        point = task.pointwise(eta, local.y - state.origin)
         return {
             "n": np.array(float(rows.n)),
             "ll": np.array(float(local.weights @ point.ll)),
@@ -53,7 +53,7 @@ class Newton(Stage):
         return {"n": (), "ll": (), "score": (size,), "information": (size, size)}
 
     def expected(self, task: "LikelihoodTask", state: State) -> Expected:
-        return Expected(stage=self.name, shapes=self.shapes(task, state), counts=("n",), information=("information",))
+        return Expected(stage=self.name, shapes=self.shapes(task, state), counts=("n",), sums=("ll",), information=("information",))
 
     def pool(self, task: "LikelihoodTask", updates: Updates, state: State) -> bool:
         layout = task.layout(state)
@@ -125,7 +125,7 @@ def accepted(task: "LikelihoodTask", state: State, objective: float, information
     if base is None:
         refuse_dependent(task.layout(state).names(), information)
         state.meta["first_eigenvalue"] = smallest_eigenvalue(information)
-    elif objective < base - LL_NOISE * (1.0 + abs(base)):
+    elif objective < base - LL_NOISE * (task.dispersion(state, state.meta["base_ll"]) + abs(base)):
         state.meta["halvings"] += 1
         if state.meta["halvings"] > HALVINGS:
             raise NoEstimate("The likelihood can't be raised any further from a point that is not its maximum.", code="no-ascent")

@@ -31,21 +31,25 @@ class Terms:
 
 def model_report(task: "LikelihoodTask", state: State, site_names: Mapping[str, str] | None) -> TaskReport:
     """Without estimates where no round has come so far as to have any."""
-    if "base_theta" not in state.arrays:
+    if "decrement" not in state.meta:
         return TaskReport(converged=False, warnings=("The task ended before it had an estimate; raise total_round.",))
     terms = _terms(task, task.layout(state), state, site_names)
     beta = terms.matrix @ state.arrays["base_theta"]
-    covariance = terms.matrix @ _covariance(task, state) @ terms.matrix.T
+    if task.question.formula.intercept:
+        beta[0] += state.origin
     converged = bool(state.meta.get("converged", False))
     heterogeneity = _homogeneity(task, state)
     warnings = [] if converged else ["The task reached total_round before it converged: these are no maximum-likelihood estimates."]
-    if heterogeneity and task.config.site == "none" and (heterogeneity["p_value"] or 0.0) < HETEROGENEOUS:
+    if converged and state.stage != "done":
+        warnings.append(f"total_round was reached before all was computed: {_missing(task, state)}. Raise it.")
+    differs = heterogeneity is not None and heterogeneity["p_value"] is not None and heterogeneity["p_value"] < HETEROGENEOUS
+    if heterogeneity and differs and task.config.site == "none":
         warnings.append(
             f"The sites differ by more than chance (test of homogeneity, p = {heterogeneity['p_value']:.2g}); consider 'site: fixed'."
         )
     return TaskReport(
         converged=converged,
-        estimates=_rows(task, state, terms, beta, np.sqrt(np.diag(covariance))),
+        estimates=_rows(task, state, terms, beta, _errors(task, state, terms)),
         fit=_fit(task, state),
         tables={**({"homogeneity": heterogeneity} if heterogeneity else {}), **task.tables(state)},
         warnings=warnings,
@@ -63,8 +67,8 @@ def two_sided(statistic: Array | float, df: float | None) -> Array:
 
 def critical(alpha: float, df: float | None) -> float:
     """The two-sided quantile."""
-    upper = 1.0 - alpha / 2.0
-    return float(special.ndtri(upper) if df is None else special.stdtrit(df, upper))
+    lower = alpha / 2.0
+    return -float(special.ndtri(lower) if df is None else special.stdtrit(df, lower))
 
 
 def _covariance(task: "LikelihoodTask", state: State) -> Array:
@@ -81,6 +85,14 @@ def _covariance(task: "LikelihoodTask", state: State) -> Array:
         factor = n / (n - p) if task.se_type == "HC1" else 1.0
     sandwich: Array = bread @ state.arrays["meat"] @ bread * factor
     return sandwich
+
+
+def _errors(task: "LikelihoodTask", state: State, terms: Terms) -> Array:
+    """Standard errors of the reported terms, whose units may be too far apart for their squares."""
+    units = np.abs(terms.matrix).max(axis=1)
+    matrix = terms.matrix / units[:, None]
+    errors: Array = units * np.sqrt(np.einsum("ij,jk,ik->i", matrix, _covariance(task, state), matrix))
+    return errors
 
 
 def _terms(task: "LikelihoodTask", layout: Layout, state: State, site_names: Mapping[str, str] | None) -> Terms:
@@ -147,6 +159,12 @@ def _homogeneity(task: "LikelihoodTask", state: State) -> dict[str, Any] | None:
     return dict(task.homogeneity(state, spread, int(df)))
 
 
+def _missing(task: "LikelihoodTask", state: State) -> str:
+    """What the rounds that are left would have brought."""
+    robust = [f"standard errors are those of the model, not {task.se_type}"] if _se_type(task, state) != task.se_type else []
+    return ", ".join([*robust, *(f"the {stage.name} are not complete" for stage in task.after())])
+
+
 def _se_type(task: "LikelihoodTask", state: State) -> str:
     """As they could be computed: without the round for the meat, from the information."""
     return task.se_type if "meat" in state.arrays else "model"
@@ -156,10 +174,12 @@ def _methods(task: "LikelihoodTask", state: State) -> str:
     sites = len(state.sites)
     errors = {"model": "from the information matrix", "cluster": "clustered sandwich", "sampling": "sandwich for sampling weights"}
     how = "maximum likelihood with Firth's penalty" if task.firth else "maximum likelihood"
+    end = "the decrement was at most 1e-12" if state.meta.get("converged") else f"round {state.meta['round']}, before it converged"
+    se_type = _se_type(task, state)
     return (
         f"{task.title} ({task.question.formula.text}) was fitted by {how} to the rows of {sites} site{'s' * (sites > 1)} "
         f"without moving them: each site returned its log-likelihood, score and information, which were added exactly and maximised by "
-        f"Newton's method until the decrement was at most 1e-12. Standard errors: {errors.get(task.se_type, f'{task.se_type} sandwich')}; "
+        f"Newton's method until {end}. Standard errors: {errors.get(se_type, f'{se_type} sandwich')}; "
         f"{100 * (1 - task.config.alpha):g} % Wald intervals."
     )
 

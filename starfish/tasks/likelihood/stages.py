@@ -13,6 +13,7 @@ import numpy as np
 from starfish.tasks.errors import NoEstimate
 from starfish.tasks.likelihood.state import State, rows_digest, site_digest
 from starfish.tasks.payload import Payload
+from starfish.tasks.received import require
 from starfish.tasks.summation import CompensatedSum, PooledMoments, local_moments
 from starfish.tasks.updates import Expected, Shape, checked
 
@@ -36,6 +37,11 @@ class Pooled:
     weights: Array
     within: Array
     outcomes: Array
+
+    @property
+    def offset(self) -> float:
+        """The mean offset, for a binary outcome."""
+        return float(self.outcomes[:, 1].sum() / self.outcomes.sum() - self.moments.mean[-1])
 
 
 Updates = Iterable[tuple[str, Payload]]
@@ -61,15 +67,36 @@ class Stage(ABC):
     def expected(self, task: "LikelihoodTask", state: State) -> Expected:
         return Expected(stage=self.name, shapes=self.shapes(task, state))
 
+    def require(self, task: "LikelihoodTask", state: State, site: str) -> None:
+        """Raises SiteRefusal unless the global model has what `local` needs."""
+        state.require_moments(task.question.formula.moments)
+
     def checked(self, task: "LikelihoodTask", updates: Updates, state: State) -> Updates:
         """The updates that count. Raises BadUpdate."""
         return checked(updates, self.expected(task, state))
+
+
+class AtParameters(Stage):
+    """A stage whose sums are those at the global model's parameters."""
+
+    def require(self, task: "LikelihoodTask", state: State, site: str) -> None:
+        super().require(task, state, site)
+        state.require_site(site)
+        require(state.arrays, self.reads(task, state), positive=("sd",))
+
+    def reads(self, task: "LikelihoodTask", state: State) -> dict[str, Shape]:
+        """The arrays of the global model that `local` needs."""
+        layout = task.layout(state)
+        return {"mean": (layout.slopes,), "sd": (layout.slopes,), "theta": (layout.pooled,)}
 
 
 class Variables(Stage):
     """Pooled means and standard deviations of the variables in center() and scale()."""
 
     name = "variables"
+
+    def require(self, task: "LikelihoodTask", state: State, site: str) -> None:
+        """Nothing: it comes first."""
 
     def local(self, task: "LikelihoodTask", rows: "Rows", state: State, site: str) -> Mapping[str, Array]:
         values = np.column_stack([rows.columns[name].astype(np.float64) for name in task.question.formula.moments])
@@ -81,7 +108,7 @@ class Variables(Stage):
         return {"n": (), "mean": size, "squares": size}
 
     def expected(self, task: "LikelihoodTask", state: State) -> Expected:
-        return Expected(stage=self.name, shapes=self.shapes(task, state), counts=("n", "squares"))
+        return Expected(stage=self.name, shapes=self.shapes(task, state), counts=("n",), squares=("squares",))
 
     def pool(self, task: "LikelihoodTask", updates: Updates, state: State) -> bool:
         pooled = PooledMoments(diagonal=True)
@@ -105,7 +132,7 @@ class Columns(Stage):
 
     def local(self, task: "LikelihoodTask", rows: "Rows", state: State, site: str) -> Mapping[str, Array]:
         rows = task.training(rows, site)
-        local = task.question.local(rows, state.moments)
+        local = task.question.sized(rows, state.moments)
         values = np.column_stack([local.x[:, task.first_slope :], local.y - local.offset])
         weight, mean, cross = local_moments(values, local.weights, diagonal=not task.cross_products)
         found = {"n": np.array(float(rows.n)), "weight": np.array(weight), "mean": mean, "cross": cross}
@@ -131,8 +158,8 @@ class Columns(Stage):
         shapes = self.shapes(task, state)
         counts = tuple(name for name in shapes if name not in ("mean", "cross", "log_weight"))
         if task.cross_products:
-            return Expected(stage=self.name, shapes=shapes, counts=counts, information=("cross",))
-        return Expected(stage=self.name, shapes=shapes, counts=(*counts, "cross"))
+            return Expected(stage=self.name, shapes=shapes, counts=counts, information=("cross",), faults=_inconsistent)
+        return Expected(stage=self.name, shapes=shapes, counts=counts, squares=("cross",), faults=_inconsistent)
 
     def pool(self, task: "LikelihoodTask", updates: Updates, state: State) -> bool:
         pooled = PooledMoments(diagonal=not task.cross_products)
@@ -174,6 +201,20 @@ class Columns(Stage):
             _refuse_constant([column.name for column in task.question.formula.columns[1:]], constant)
         size = np.where(constant, np.abs(mean), sd)
         state.arrays |= {"mean": mean, "sd": np.where(size > 0, size, 1.0)}
+
+
+def _inconsistent(update: Payload) -> str | None:
+    """Rows are whole, their levels are as many, and events and non-events weigh what all rows weigh."""
+    arrays = update.arrays
+    n, weight = float(arrays["n"]), float(arrays["weight"])
+    if not n.is_integer():
+        return "'n' is no number of rows"
+    wrong = [name for name, counts in arrays.items() if name.startswith("level:") and counts.sum() != n]
+    if wrong:
+        return f"'{wrong[0]}' does not add up to its rows"
+    if "outcome" in arrays and abs(arrays["outcome"].sum() - weight) > 1e-9 * weight:
+        return "'outcome' does not add up to its rows' weight"
+    return None
 
 
 def _refuse_constant(names: list[str], constant: Array) -> None:

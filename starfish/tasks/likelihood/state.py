@@ -1,12 +1,16 @@
 """What a model has come to between two rounds: the global model, opened for writing."""
 
 import hashlib
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from starfish.tasks.errors import NoEstimate
 from starfish.tasks.payload import Payload
+from starfish.tasks.received import refusal
 
 Array = np.ndarray
 
@@ -30,6 +34,11 @@ class State:
         return Payload(meta=self.meta, arrays=self.arrays)
 
     @property
+    def origin(self) -> float:
+        """What was taken from the outcome before the fit, and is added to the intercept after it."""
+        return float(self.meta.get("origin", 0.0))
+
+    @property
     def moments(self) -> dict[str, tuple[float, float]]:
         """Pooled mean and sd of the variables in center() and scale()."""
         return {name: (pair[0], pair[1]) for name, pair in self.meta.get("moments", {}).items()}
@@ -39,9 +48,35 @@ class State:
         """Digests of the sites' uids, in order of uid: a site finds its own place, and no name but its own."""
         return list(self.meta["sites"])
 
+    def require_moments(self, variables: Iterable[str]) -> None:
+        """Raises SiteRefusal unless there are a mean and an sd of each of the variables."""
+        moments = self.meta.get("moments")
+        for name in variables:
+            pair = moments.get(name) if isinstance(moments, dict) else None
+            if not (_two_numbers(pair) and pair[1] > 0):
+                raise refusal(f"it has no mean and standard deviation of {name}")
+
+    def require_site(self, site: str) -> None:
+        """Raises SiteRefusal unless the site is one of the first round."""
+        sites = self.meta.get("sites")
+        if not (isinstance(sites, list) and site_digest(site) in sites):
+            raise refusal("this site is not among those of the task's first round")
+        if type(self.meta.get("origin", 0.0)) is not float:
+            raise refusal("its 'origin' is no number")
+
+    def require_finite(self) -> None:
+        """Raises NoEstimate where the sites' sums, each of which may be right, can't be computed with."""
+        scalars = [value for value in self.meta.values() if isinstance(value, float)]
+        if not (np.isfinite(scalars).all() and self.payload().finite()):
+            raise NoEstimate("The sites' sums are too large or too small to compute with; look at the variables' units.", code="not-finite")
+
     def place(self, site: str) -> int:
         """Which of the sites this is."""
         return self.sites.index(site_digest(site))
+
+
+def _two_numbers(pair: Any) -> bool:
+    return isinstance(pair, list) and len(pair) == 2 and all(type(value) is float and math.isfinite(value) for value in pair)
 
 
 def rows_digest(uid: str, n: float) -> str:

@@ -13,10 +13,11 @@ import numpy as np
 from scipy import special
 
 from starfish.tasks.api import Count, Outcome, Rows, Task, TaskReport
-from starfish.tasks.errors import InvalidTask, SiteRefusal
+from starfish.tasks.errors import InvalidTask
+from starfish.tasks.formula.expressions import complete
 from starfish.tasks.likelihood.config import LikelihoodConfig
 from starfish.tasks.likelihood.firth import Penalised
-from starfish.tasks.likelihood.local import Question, ask
+from starfish.tasks.likelihood.local import Question, ask, refuse_size
 from starfish.tasks.likelihood.meat import Meat
 from starfish.tasks.likelihood.newton import Newton
 from starfish.tasks.likelihood.report import model_report
@@ -24,8 +25,8 @@ from starfish.tasks.likelihood.scaling import Layout
 from starfish.tasks.likelihood.stages import Columns, Pooled, Stage, Variables
 from starfish.tasks.likelihood.state import State
 from starfish.tasks.payload import Payload, number
+from starfish.tasks.received import refusal, sendable
 from starfish.tasks.study import Study
-from starfish.tasks.summation import LARGEST
 
 Array = np.ndarray
 
@@ -73,12 +74,15 @@ class LikelihoodTask(Task):
         """What each row contributes at linear predictors `eta` (n,) and outcomes `y` (n,)."""
 
     def dispersion(self, state: State, ll: float) -> float:
-        """By what score and information are to be divided; 1 where the likelihood is complete."""
-        return 1.0
+        """By what score and information are to be divided: 1 where the likelihood is complete, the mean of sampling weights."""
+        return float(state.meta["weight"] / state.meta["n"]) if self.config.weights == "sampling" else 1.0
 
     def begin(self, state: State, pooled: Pooled) -> None:
         """Set the parameters to start from. Raises NoEstimate."""
-        state.arrays["theta"] = np.zeros(self.layout(state).pooled)
+        layout = self.layout(state)
+        state.arrays["theta"] = np.zeros(layout.pooled)
+        if self.question.formula.offset and layout.intercept:
+            state.arrays["theta"][: layout.pooled - layout.slopes] = -pooled.offset
 
     def after(self) -> Sequence[Stage]:
         """Stages that follow convergence, for the report."""
@@ -158,25 +162,32 @@ class LikelihoodTask(Task):
         return Count(used=rows.n)
 
     def check(self, rows: Rows) -> None:
-        moments = dict.fromkeys(self.question.formula.moments, (0.0, 1.0))
-        with np.errstate(over="ignore", invalid="ignore"):
-            local = self.question.local(rows, moments)
-        named = [(column.name, local.x[:, place]) for place, column in enumerate(self.question.formula.columns)]
-        for name, values in (*named, (str(self.question.formula.response), local.y - local.offset)):
-            if not (np.abs(values) <= LARGEST).all():
-                raise SiteRefusal(f"{name}: a value is too large to compute with; look at its unit.", code="too-large", variable=name)
+        self.question.without_pooled().sized(rows, {})
+        for name in self.question.formula.moments:
+            refuse_size(name, complete(rows, name))
 
     def train(self, rows: Rows, model: Payload | None, *, site: str) -> Payload:
         state = State.of(model)
+        if model and state.meta.get("stage") not in list(self.stages):
+            raise refusal("it is of no stage of this task")
         stage = self._stage(state)
-        arrays = {name: np.asarray(array, dtype=np.float64) for name, array in stage.local(self, rows, state, site).items()}
-        return Payload(meta={"stage": stage.name}, arrays=arrays)
+        stage.require(self, state, site)
+        try:
+            with np.errstate(all="ignore"):
+                found = stage.local(self, rows, state, site)
+        except np.linalg.LinAlgError:
+            raise refusal("its information is not that of an estimate") from None
+        arrays = {name: np.asarray(array, dtype=np.float64) for name, array in found.items()}
+        return sendable(Payload(meta={"stage": stage.name}, arrays=arrays))
 
     def aggregate(self, updates: Iterable[tuple[str, Payload]], model: Payload | None) -> Outcome:
         state = State.of(model)
         stage = self._stage(state)
         state.meta["round"] = state.meta.get("round", 0) + 1
-        if stage.pool(self, updates, state):
+        with np.errstate(all="ignore"):
+            over = stage.pool(self, updates, state)
+        state.require_finite()
+        if over:
             state.meta["converged"] = state.meta.get("converged", False) or stage.name == Newton.name
             names = list(self.stages)
             following = names.index(stage.name) + 1

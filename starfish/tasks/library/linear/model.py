@@ -15,8 +15,8 @@ from starfish.tasks.payload import number
 from starfish.tasks.summation import PooledMoments
 
 Array = np.ndarray
-PERFECT = 1e-24
-"""A residual sum of squares below this part of the total one is rounding."""
+PERFECT, ROUNDING = 1e-24, 1e-30
+"""A residual sum of squares below this part of the total one, or of that about 0, is rounding (R warns at the latter)."""
 
 
 class LinearRegression(LikelihoodTask):
@@ -56,9 +56,9 @@ class LinearRegression(LikelihoodTask):
         theta[layout.pooled - layout.slopes :] = slopes
         if layout.sites > 1:
             z = (found.means[:, :-1] - state.arrays["mean"]) / state.arrays["sd"]
-            theta[: layout.sites] = found.means[:, -1] - z @ slopes
-        elif layout.intercept:
-            theta[0] = pooled.mean[-1]
+            theta[: layout.sites] = found.means[:, -1] - pooled.mean[-1] - z @ slopes
+        if layout.intercept:
+            state.meta["origin"] = float(pooled.mean[-1])
         state.arrays["theta"] = theta
 
     def _slopes(self, state: State, cross: Array) -> Array:
@@ -73,7 +73,7 @@ class LinearRegression(LikelihoodTask):
     def dispersion(self, state: State, ll: float) -> float:
         """The residual variance. Raises NoEstimate where the fit is perfect."""
         residual = -2.0 * ll
-        if residual <= PERFECT * state.meta["total_squares"]:
+        if residual <= self._rounding(state):
             name = self.question.formula.response
             raise NoEstimate(
                 f"{name} is an exact combination of the terms, so there is no residual variance and no standard error. "
@@ -82,6 +82,11 @@ class LinearRegression(LikelihoodTask):
                 variable=name,
             )
         return residual / self.residual_df(state)
+
+    def _rounding(self, state: State) -> float:
+        """A residual sum of squares that is none."""
+        total = state.meta["total_squares"]
+        return float(PERFECT * total + ROUNDING * (total + state.meta["weight"] * state.origin**2))
 
     def log_likelihood(self, state: State) -> float:
         """At the maximum-likelihood variance RSS/n, as R's logLik.lm."""
@@ -95,7 +100,8 @@ class LinearRegression(LikelihoodTask):
     def homogeneity(self, state: State, spread: float, df: int) -> Mapping[str, Any]:
         """The F test of a regression at each site against the pooled one (Chow): `spread` is by how much they lower the RSS."""
         left, within = self.residual_df(state) - df, -2.0 * state.meta["base_ll"] - spread
-        statistic = (spread / df) / (within / left) if left > 0 and within > 0 else float("nan")
+        exact = left <= 0 or within <= self._rounding(state)
+        statistic = float("nan") if exact else (spread / df) / (within / left)
         return {"statistic": number(statistic), "df": [df, int(left)], "p_value": number(float(special.fdtrc(df, left, statistic)))}
 
     def fit(self, state: State) -> Mapping[str, Any]:

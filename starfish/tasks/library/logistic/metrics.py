@@ -15,7 +15,7 @@ from starfish.tasks.likelihood import LikelihoodConfig, LikelihoodTask, State
 from starfish.tasks.likelihood.linalg import solve
 from starfish.tasks.likelihood.newton import CONVERGED, own_theta
 from starfish.tasks.likelihood.scaling import standardised
-from starfish.tasks.likelihood.stages import Stage, Updates
+from starfish.tasks.likelihood.stages import AtParameters, Stage, Updates
 from starfish.tasks.payload import number
 from starfish.tasks.summation import CompensatedSum
 from starfish.tasks.updates import Expected, Shape
@@ -117,10 +117,13 @@ def _hashes(names: Iterable[object], key: bytes) -> Array:
     )
 
 
-class Metrics(Stage):
+class Metrics(AtParameters):
     """Binned scores, squared error, and the calibration line's sums until that has converged."""
 
     name = "metrics"
+
+    def reads(self, task: LikelihoodTask, state: State) -> dict[str, Shape]:
+        return super().reads(task, state) | ({"calibration": (2,)} if "calibration" in state.arrays else {})
 
     def local(self, task: LikelihoodTask, rows: Rows, state: State, site: str) -> Mapping[str, Array]:
         assert isinstance(task, LogisticRegression)
@@ -147,8 +150,13 @@ class Metrics(Stage):
         return scalars | {"bins": (2, BINS), "score": (2,), "information": (2, 2)}
 
     def expected(self, task: LikelihoodTask, state: State) -> Expected:
-        counts = ("bins", "rows", "squared_error")
-        return Expected(stage=self.name, shapes=self.shapes(task, state), information=("information",), counts=counts)
+        return Expected(
+            stage=self.name,
+            shapes=self.shapes(task, state),
+            information=("information",),
+            counts=("bins", "rows", "squared_error"),
+            sums=("prediction_ll",),
+        )
 
     def pool(self, task: LikelihoodTask, updates: Updates, state: State) -> bool:
         sums = {name: CompensatedSum() for name in self.shapes(task, state)}
@@ -158,19 +166,19 @@ class Metrics(Stage):
         state.arrays["bins"] = sums["bins"].total
         state.meta |= {name: float(sums[name].total) for name in ("squared_error", "prediction_ll")}
         state.meta["evaluated"] = float(sums["rows"].total)
-        return self._calibrate(state, sums["score"].total, sums["information"].total)
+        return self._calibrate(task, state, sums["score"].total, sums["information"].total)
 
     def _calibration(self, state: State) -> Array:
         return state.arrays.get("calibration", np.array([0.0, 1.0]))
 
-    def _calibrate(self, state: State, score: Array, information: Array) -> bool:
+    def _calibrate(self, task: LikelihoodTask, state: State, score: Array, information: Array) -> bool:
         """One Newton step of the calibration line; True when it has converged, or has no answer."""
         state.meta["calibration_rounds"] = state.meta.get("calibration_rounds", 0) + 1
         line = self._calibration(state)
         if np.linalg.eigvalsh(information)[0] <= 1e-12 * information.trace() or state.meta["calibration_rounds"] > CALIBRATION_ROUNDS:
             return True
         step = solve(information, score)
-        state.meta["calibrated"] = bool(score @ step <= CONVERGED)
+        state.meta["calibrated"] = bool(score @ step <= CONVERGED * task.dispersion(state, state.meta["base_ll"]))
         state.arrays["calibration"] = line if state.meta["calibrated"] else line + step
         return bool(state.meta["calibrated"])
 

@@ -34,7 +34,7 @@ def local_cells(values: Array, group: Array, groups: int) -> Array:
     for code in range(groups):
         chosen = values[present & (group == code)]
         if len(chosen):
-            mean = chosen.mean()
+            mean = chosen[0] + (chosen - chosen[0]).mean()
             cells[code] = len(chosen), mean, float(((chosen - mean) ** 2).sum())
     return cells
 

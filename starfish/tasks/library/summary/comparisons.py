@@ -4,7 +4,7 @@ Sources: Welch (1947); Student; Fisher's one-way analysis of variance; Pearson's
 mean differences as Austin (2009), of categories as Yang and Dalton (2012).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -29,8 +29,8 @@ def numeric_tests(groups: Sequence[Cell]) -> list[dict[str, Any]]:
 
 
 def numeric_smd(groups: Sequence[Cell]) -> float:
-    """The largest absolute standardised difference of two groups."""
-    return max((_smd(a, b) for a, b in combinations([cell for cell in groups if cell.n > 1], 2)), default=float("nan"))
+    """The largest absolute standardised difference of two groups; infinite where two differ and neither has a variance."""
+    return _largest(_smd(a, b) for a, b in combinations([cell for cell in groups if cell.n > 1], 2))
 
 
 def category_tests(counts: Array) -> list[dict[str, Any]]:
@@ -47,18 +47,28 @@ def category_tests(counts: Array) -> list[dict[str, Any]]:
 def category_smd(counts: Array) -> float:
     """The largest standardised difference of two groups' proportions (Mahalanobis distance of all levels but the first)."""
     shares = [row / row.sum() for row in counts if row.sum() > 0]
-    return max((_category_smd(a, b) for a, b in combinations(shares, 2)), default=float("nan"))
+    return _largest(_category_smd(a, b) for a, b in combinations(shares, 2))
+
+
+def _largest(differences: Iterable[float]) -> float:
+    """NaN stands for two groups of the same single value, and counts where there is nothing else."""
+    return max((value for value in differences if not np.isnan(value)), default=float("nan"))
 
 
 def _smd(a: Cell, b: Cell) -> float:
     spread = np.sqrt((a.variance + b.variance) / 2.0)
-    return float(abs(a.mean - b.mean) / spread) if spread > 0 else float("nan")
+    if spread == 0:
+        return float("nan") if a.mean == b.mean else float("inf")
+    return float(abs(a.mean - b.mean) / spread)
 
 
 def _category_smd(a: Array, b: Array) -> float:
     difference = (a - b)[1:]
     spread = (np.diag(a[1:]) - np.outer(a[1:], a[1:]) + np.diag(b[1:]) - np.outer(b[1:], b[1:])) / 2.0
-    return float(np.sqrt(max(float(difference @ np.linalg.pinv(spread) @ difference), 0.0)))
+    distance = np.linalg.pinv(spread, rcond=1e-10, hermitian=True) @ difference
+    if np.abs(spread @ distance - difference).max() > 1e-6:
+        return float("inf")
+    return float(np.sqrt(max(float(difference @ distance), 0.0)))
 
 
 def _welch(a: Cell, b: Cell) -> dict[str, Any]:

@@ -49,7 +49,7 @@ def _numeric(task: "SummaryStatistics", model: Payload) -> Iterator[dict[str, An
             for place_q, q in enumerate(task.config.quantiles):
                 low, high = (float(arrays[end][place, brackets, place_q]) for end in ("low", "high"))
                 row |= _quantile(
-                    f"q{100 * q:g}", low, high, exact=variable.type == "integer", known=cell.n > 0, mean=cell.mean, one=not cell.squares
+                    f"q{100 * q:.12g}", low, high, exact=variable.type == "integer", known=cell.n > 0, mean=cell.mean, one=not cell.squares
                 )
             if task.config.min_max and code is None:
                 row |= {"min": number(arrays["extremes"][place, 0]), "max": number(arrays["extremes"][place, 1])}

@@ -12,9 +12,10 @@ from starfish.tasks.library.summary.config import SummaryConfig
 from starfish.tasks.library.summary.quantiles import CUTS, counts_below, cuts, first_bracket, narrowed, rank_of
 from starfish.tasks.library.summary.report import summary_report
 from starfish.tasks.payload import Payload
+from starfish.tasks.received import refusal, require
 from starfish.tasks.study import Study
-from starfish.tasks.summation import LARGEST, CompensatedSum
-from starfish.tasks.updates import Expected, Shape, checked
+from starfish.tasks.summation import CompensatedSum, size_fault
+from starfish.tasks.updates import LARGEST_NUMBER, Expected, Shape, checked
 
 Array = np.ndarray
 NUMERIC, LEVELLED = ("number", "integer"), ("binary", "category")
@@ -63,13 +64,17 @@ class SummaryStatistics(Task):
 
     def check(self, rows: Rows) -> None:
         for name in self.numeric:
-            if (np.abs(rows.columns[name]) > LARGEST).any():
-                raise SiteRefusal(f"{name}: a value is too large to compute with; look at its unit.", code="too-large", variable=name)
+            if fault := size_fault(rows.columns[name]):
+                raise SiteRefusal(f"{name}: {fault}.", code="size", variable=name)
 
     def train(self, rows: Rows, model: Payload | None, *, site: str) -> Payload:
-        stage = "moments" if model is None else str(model.meta["stage"])
-        arrays = self._moments(rows) if model is None else self._counts(rows, model)
-        return Payload(meta={"stage": stage}, arrays=arrays)
+        if model is None:
+            return Payload(meta={"stage": "moments"}, arrays=self._moments(rows))
+        if model.meta.get("stage") != "quantiles":
+            raise refusal("it is of no stage of this task")
+        brackets = (len(self.numeric), self._cells, len(self.config.quantiles))
+        require(model.arrays, {"low": brackets, "high": brackets})
+        return Payload(meta={"stage": "quantiles"}, arrays=self._counts(rows, model))
 
     def aggregate(self, updates: Iterable[tuple[str, Payload]], model: Payload | None) -> Outcome:
         if model is None:
@@ -143,7 +148,11 @@ class SummaryStatistics(Task):
         if self.config.min_max:
             shapes["extremes"] = (len(self.numeric), 2)
         return Expected(
-            stage="moments", shapes=shapes, counts=tuple(name for name in shapes if name not in ("cells", "extremes")), faults=_cell_faults
+            stage="moments",
+            shapes=shapes,
+            counts=tuple(name for name in shapes if name not in ("cells", "extremes")),
+            sums=("cells",),
+            faults=_cell_faults,
         )
 
     def _pool_moments(self, updates: Iterable[tuple[str, Payload]]) -> dict[str, Array]:
@@ -224,6 +233,8 @@ def _cell_faults(update: Payload) -> str | None:
     cells = update.arrays["cells"]
     if (cells[:, :, 0] < 0).any() or (cells[:, :, 2] < 0).any():
         return "'cells' has a negative number of values or sum of squares"
+    if (np.abs(cells[:, :, 1]) > LARGEST_NUMBER).any():
+        return "'cells' has a mean that is larger than any rows can make it"
     if (cells[:, :, 0] > update.arrays["rows"]).any():
         return "'cells' has more values than rows"
     return None

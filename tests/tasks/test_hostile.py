@@ -1,0 +1,153 @@
+"""Whatever a coordinator is sent, it says whose fault it is; whatever a site is sent, it refuses or answers with finite numbers."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from starfish.tasks.api import Task
+from starfish.tasks.errors import BadUpdate, NoEstimate, SiteRefusal
+from starfish.tasks.payload import Payload
+from tests.tasks.federated import build, dealt, even, rows, study
+
+VARIABLES = study(
+    y={"type": "binary", "role": "outcome"},
+    z={"type": "number"},
+    a={"type": "number"},
+    g={"type": "category", "levels": ["u", "v"]},
+    w={"type": "number", "role": "weight"},
+)
+N = 90
+TASKS: dict[str, tuple[str, dict[str, Any]]] = {
+    "logistic": ("LogisticRegressionStats", {"formula": "y ~ scale(a) + g"}),
+    "Firth, HC3": ("LogisticRegressionStats", {"formula": "y ~ a", "penalty": "firth", "se": "HC3"}),
+    "metrics, fixed": ("LogisticRegression", {"formula": "y ~ a + g", "site": "fixed"}),
+    "linear, HC2": ("LinearRegression", {"formula": "z ~ a + g", "se": "HC2", "weights": "precision"}),
+    "linear through 0": ("LinearRegression", {"formula": "z ~ a - 1"}),
+    "summary": ("SummaryStatistics", {"group": "g", "min_max": True}),
+}
+NUMBERS = st.sampled_from([0.0, -1.0, 0.5, 5e-324, 1e-300, 1e16, 1e100, 1e155, 1e250, 1e308, -1e308, np.nan, np.inf])
+META: st.SearchStrategy[Any] = st.sampled_from([None, [], {}, "x", 1e308, -1, [[[[]]]], True, {"a": [1, 2]}, "done", "sums", "columns"])
+random = np.random.default_rng(5)
+SITES = dealt(
+    rows(
+        y=(random.random(N) < 0.4).astype(float),
+        z=random.normal(size=N),
+        a=random.normal(size=N),
+        g=random.integers(0, 2, N),
+        w=random.uniform(1, 2, N),
+    ),
+    even(N, 3),
+)
+
+
+def rounds(name: str) -> tuple[Task, list[tuple[Payload | None, list[tuple[str, Payload]]]]]:
+    """A task, and of every round the model that it began with and the updates."""
+    wire_name, config = TASKS[name]
+    task = build(wire_name, VARIABLES, **config)
+    model: Payload | None = None
+    seen = []
+    while True:
+        updates = [(uid, task.train(part, model, site=uid)) for uid, part in SITES.items()]
+        seen.append((model, updates))
+        outcome = task.aggregate(updates, model)
+        if outcome.done:
+            return task, seen
+        model = outcome.model
+
+
+def hurt(data: st.DataObject, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The arrays with one of them damaged."""
+    name = data.draw(st.sampled_from(sorted(arrays)))
+    array, value = arrays[name].astype(float), data.draw(NUMBERS)
+    how = data.draw(st.sampled_from(["all", "one", "times", "diagonal", "type", "empty", "axes", "gone"]))
+    if how == "gone":
+        return {key: other for key, other in arrays.items() if key != name}
+    with np.errstate(all="ignore"):
+        damaged = {
+            "all": np.full(array.shape, value),
+            "one": np.where(np.arange(array.size).reshape(array.shape) == 0, value, array),
+            "times": array * value,
+            "diagonal": np.eye(len(array)) * value if array.ndim == 2 and len(array) == len(array.T) else array * 0.0,
+            "type": array.astype(np.float32),
+            "empty": array.reshape(-1)[:0],
+            "axes": array[None],
+        }
+    return {**arrays, name: damaged[how]}
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_a_hostile_update_is_refused_or_gives_numbers(name: str) -> None:
+    task, seen = rounds(name)
+
+    @settings(max_examples=150, deadline=None)
+    @given(data=st.data())
+    def survives(data: st.DataObject) -> None:
+        model, updates = data.draw(st.sampled_from(seen))
+        uid, update = updates[1]
+        hostile = [updates[0], (uid, Payload(meta=update.meta, arrays=hurt(data, update.arrays))), updates[2]]
+        try:
+            after = task.aggregate(hostile, model).model
+        except BadUpdate as error:
+            assert error.site == uid
+            return
+        except NoEstimate:
+            return
+        report = task.report(Payload.from_bytes(after.to_bytes()))
+        json.dumps(asdict(report), allow_nan=False)
+
+    survives()
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_a_hostile_model_is_refused_or_answered_with_numbers(name: str) -> None:
+    task, seen = rounds(name)
+    models = [model for model, _ in seen if model]
+
+    @settings(max_examples=150, deadline=None)
+    @given(data=st.data())
+    def survives(data: st.DataObject) -> None:
+        model = data.draw(st.sampled_from(models))
+        meta, arrays = dict(model.meta), dict(model.arrays)
+        if data.draw(st.booleans()) and arrays:
+            arrays = hurt(data, arrays)
+        else:
+            meta[data.draw(st.sampled_from(sorted(meta)))] = data.draw(META)
+        try:
+            update = task.train(SITES["0001"], Payload(meta=meta, arrays=arrays), site="0001")
+        except SiteRefusal as refusal:
+            assert refusal.code == "bad-model"
+            assert refusal.public.endswith(".")
+        else:
+            assert update.finite()
+
+    survives()
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"cross": np.full(3, 1e300)}, "larger than any rows"),
+        ({"n": np.array(30.5)}, "no number of rows"),
+        ({"level:g": np.array([1.0, 2.0])}, "add up"),
+        ({"outcome": np.array([1.0, 2.0])}, "add up"),
+    ],
+)
+def test_sums_that_no_rows_have_are_refused(change: dict[str, np.ndarray], says: str) -> None:
+    task = build("LogisticRegressionStats", VARIABLES, formula="y ~ a + g")
+    updates = {uid: task.train(part, None, site=uid) for uid, part in SITES.items()}
+    updates["0002"] = Payload(meta=updates["0002"].meta, arrays={**updates["0002"].arrays, **change})
+    with pytest.raises(BadUpdate, match=says) as caught:
+        task.aggregate(updates.items(), None)
+    assert caught.value.site == "0002"
+
+
+def test_a_site_that_came_late_is_told() -> None:
+    task, seen = rounds("logistic")
+    with pytest.raises(SiteRefusal, match="not among those of the task's first round"):
+        task.train(SITES["0001"], seen[-1][0], site="another")
