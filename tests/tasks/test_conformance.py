@@ -110,7 +110,9 @@ def test_a_damaged_update_is_refused_and_its_site_named(name: str, damage: str) 
     updates = {uid: task.train(part, None, site=uid) for uid, part in sites.items()}
     good = updates["0001"]
     arrays = dict(good.arrays)
-    rows_of = "n" if "n" in arrays else "rows"
+    rows_of = next((key for key in ("n", "rows") if key in arrays), "")
+    if damage == "less than no rows" and not rows_of:
+        pytest.skip("no rows are counted")
     largest = max(arrays, key=lambda key: arrays[key].size)
     updates["0001"] = {
         "another stage": Payload(meta={"stage": "nonsense"}, arrays=arrays),
@@ -118,7 +120,7 @@ def test_a_damaged_update_is_refused_and_its_site_named(name: str, damage: str) 
         "not finite": Payload(meta=good.meta, arrays={**arrays, largest: arrays[largest] * np.nan}),
         "another type": Payload(meta=good.meta, arrays={**arrays, largest: arrays[largest].astype(np.float32)}),
         "one array more": Payload(meta=good.meta, arrays={**arrays, "more": np.zeros(3)}),
-        "less than no rows": Payload(meta=good.meta, arrays={**arrays, rows_of: -arrays[rows_of]}),
+        "less than no rows": Payload(meta=good.meta, arrays={**arrays, **({rows_of: -arrays[rows_of]} if rows_of else {})}),
     }[damage]
     with pytest.raises(BadUpdate) as caught:
         task.aggregate(updates.items(), None)
