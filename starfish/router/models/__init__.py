@@ -6,6 +6,7 @@ from starfish.router.models.batch import Batch
 from starfish.router.models.project import Project, ProjectParticipant
 from starfish.router.models.run import Run, RunTransition
 from starfish.router.models.site import EnrolCode, Site, SiteToken
+from starfish.router.models.upload import Upload
 
 __all__ = [
     "Artifact",
@@ -20,4 +21,5 @@ __all__ = [
     "Site",
     "SiteToken",
     "Sweep",
+    "Upload",
 ]

@@ -7,7 +7,10 @@ from starfish.router.models.run import Run
 
 
 class Artifact(models.Model):
-    """One stored file of a run (its sender). Of a global model, sent by the coordinator's run, every run of the batch may read."""
+    """One stored file of a run (its sender). Of a global model, sent by the coordinator's run, every run of the batch may read.
+
+    `attempt` grows with each set of other bytes under the same name.
+    """
 
     class Kind(models.TextChoices):
         MODEL = "artifacts", "global model"
@@ -19,6 +22,7 @@ class Artifact(models.Model):
     task_seq = models.PositiveIntegerField()
     round_seq = models.PositiveIntegerField()
     name = models.CharField(max_length=150)
+    attempt = models.PositiveIntegerField(default=1)
     size = models.PositiveBigIntegerField()
     sha256 = models.CharField(max_length=64)
     key = models.CharField(max_length=100, unique=True)
