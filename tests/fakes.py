@@ -1,6 +1,7 @@
 """A Routing Server in memory: the same port as `starfish.sdk.Client`, the same transition table, and faults on order."""
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,11 +11,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
-from starfish.protocol.messages import Membership, Project, Run, Site
+from starfish.protocol.messages import Listing, Membership, Project, Run, Site
 from starfish.protocol.problems import Internal
 from starfish.protocol.run_state import REQUESTS, TABLE, Event, IllegalMove, RunStatus, Scope, batch_moves, own_move
 from starfish.sdk import Conflict, Forbidden, NotFound, RouterUnreachable
-from starfish.sdk.client import Kind
+from starfish.sdk.client import Kind, Stepped
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 When = Literal["before", "after"]
@@ -145,9 +146,10 @@ class FakeClient:
 
     def __init__(self, router: FakeRouter, uid: str) -> None:
         self.router, self.uid = router, uid
+        self.closed = False
 
     def close(self) -> None:
-        pass
+        self.closed = True
 
     def heartbeat(self, uid: str, connected: bool = True) -> None:
         with self.router.call("heartbeat", self.uid):
@@ -166,13 +168,23 @@ class FakeClient:
                 if self._coordinates(project_id) or site.uid == self.uid
             ]
 
-    def active_runs(self, site_uid: str) -> list[Run]:
+    def active_runs(self, site_uid: str, *, known: str | None = None, wait: float = 0) -> Listing | None:
+        deadline = time.monotonic() + wait
         with self.router.call("active_runs", self.uid):
-            return [
-                run
-                for run in self.router.runs.values()
-                if run.status.live and (run.site_uid == site_uid or self._coordinates(run.project, run.batch))
-            ]
+            listing = self._listing()
+        while listing.etag == known and time.monotonic() < deadline and not self.closed:
+            time.sleep(0.002)
+            with self.router.lock:
+                listing = self._listing()
+        return None if listing.etag == known else listing
+
+    def _listing(self) -> Listing:
+        runs = [
+            replace(run, logs=(), artifacts=(), middle_artifacts=())
+            for run in self.router.runs.values()
+            if run.status.live and (run.site_uid == self.uid or self._coordinates(run.project, run.batch))
+        ]
+        return Listing(runs=runs, etag=repr(runs))
 
     def run(self, run_id: int) -> Run:
         with self.router.call("run", self.uid):
@@ -194,7 +206,7 @@ class FakeClient:
         end_task: bool = False,
         artifact: tuple[Kind, str, bytes] | None = None,
         stored: tuple[Kind, str, str] | None = None,
-    ) -> Run:
+    ) -> Stepped:
         with self.router.call("step", self.uid):
             now = self._own(run.id)
             if everyone and not now.coordinates:
@@ -214,7 +226,7 @@ class FakeClient:
             except Conflict:
                 self.router.runs, self.router.files = before
                 raise
-            return self.router.runs[run.id]
+            return Stepped(self.router.runs[run.id], self._listing())
 
     def upload(self, run_id: int, task_seq: int, round_seq: int, kind: Kind, name: str, content: Path | bytes) -> None:
         data = content.read_bytes() if isinstance(content, Path) else content

@@ -1,5 +1,7 @@
 """The wire's objects as a client reads them: frozen, typed, and strict about what a Routing Server must have sent."""
 
+import base64
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -87,8 +89,32 @@ class Membership:
 
 
 @dataclass(frozen=True, kw_only=True)
+class InlineModel:
+    """A small global model that came along with the run that is to begin with it."""
+
+    task_seq: int
+    round_seq: int
+    sha256: str
+    data: bytes
+
+    @staticmethod
+    def from_json(raw: JSON) -> "InlineModel":
+        """Raises ForeignAnswer, also where the bytes are not those of the digest."""
+        try:
+            data = base64.b64decode(_get(raw, "data", str), validate=True)
+        except ValueError as error:
+            raise ForeignAnswer("a model that is no Base64") from error
+        if hashlib.sha256(data).hexdigest() != _get(raw, "sha256", str):
+            raise ForeignAnswer("a model that is not that of its digest")
+        return InlineModel(task_seq=_get(raw, "task_seq", int), round_seq=_get(raw, "round_seq", int), sha256=raw["sha256"], data=data)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Run:
-    """One site's part in one batch. `tasks` carry the round counters; `cur_seq` is the present task."""
+    """One site's part in one batch. `tasks` carry the round counters; `cur_seq` is the present task.
+
+    Of a minimal listing's run the files are not told, but perhaps the global model that it begins with.
+    """
 
     id: int
     project: int
@@ -97,12 +123,13 @@ class Run:
     site_uid: str
     cur_seq: int
     status: RunStatus
-    logs: Sequence[str]
-    artifacts: Sequence[str]
-    middle_artifacts: Sequence[str]
+    logs: Sequence[str] = ()
+    artifacts: Sequence[str] = ()
+    middle_artifacts: Sequence[str] = ()
     tasks: Sequence[JSON]
     updated_at: datetime
     created_at: str = ""
+    model: InlineModel | None = None
 
     @staticmethod
     def from_json(raw: JSON) -> "Run":
@@ -121,12 +148,13 @@ class Run:
             site_uid=_uid(raw, "site_uid"),
             cur_seq=_get(raw, "cur_seq", int),
             status=status,
-            logs=_get(raw, "logs", list),
-            artifacts=_get(raw, "artifacts", list),
-            middle_artifacts=_get(raw, "middle_artifacts", list),
+            logs=_files(raw, "logs"),
+            artifacts=_files(raw, "artifacts"),
+            middle_artifacts=_files(raw, "middle_artifacts"),
             tasks=_get(raw, "tasks", list),
             updated_at=updated_at,
             created_at=str(raw.get("created_at", "")),
+            model=InlineModel.from_json(_get(raw, "model", dict)) if "model" in raw else None,
         )
 
     @property
@@ -162,6 +190,18 @@ class Run:
     def last_round(self) -> bool:
         """Whether the present task has no round after this one."""
         return self.round_seq >= int(self.task["config"]["total_round"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listing:
+    """The runs that a site works on, and the ETag by which a wait tells whether they have changed."""
+
+    runs: Sequence[Run]
+    etag: str
+
+
+def _files(raw: JSON, key: str) -> Sequence[str]:
+    return _get(raw, key, list) if key in raw else ()
 
 
 def _get(raw: JSON, key: str, kind: type[T]) -> T:

@@ -79,7 +79,7 @@ def runs(chosen: Iterable[Run]) -> list[JSON]:
 
 
 def minimal_runs(chosen: Iterable[Run]) -> list[JSON]:
-    """Without their files, whose number grows with the rounds; for those who know from the status what there is. One query."""
+    """Without their files, whose number grows with the rounds; for those who know from the status what there is."""
     return [{name: value for name, value in _run(it, {}).items() if name not in FILES} for it in chosen]
 
 

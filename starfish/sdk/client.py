@@ -7,17 +7,25 @@ import zipfile
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import httpx2
 
-from starfish.protocol.messages import ForeignAnswer, Membership, Project, Run, Site
+from starfish.protocol.messages import ForeignAnswer, Listing, Membership, Project, Run, Site
 from starfish.protocol.run_state import RunStatus
 from starfish.sdk.transport import RouterUnreachable, Transport
 
 T = TypeVar("T")
 Kind = Literal["artifacts", "logs", "mid_artifacts"]
 CHUNK = 1 << 20
+NOT_MODIFIED = 304
+
+
+class Stepped(NamedTuple):
+    """The run after a step, and all that its site works on then."""
+
+    run: Run
+    listing: Listing
 
 
 class Client:
@@ -76,9 +84,18 @@ class Client:
     def start_batch(self, project_id: int) -> None:
         self._transport.request("POST", "runs/", json={"project": project_id}, headers=_key())
 
-    def active_runs(self, site_uid: str) -> list[Run]:
-        """All runs that have not ended and that this site may see."""
-        return self._many(Run.from_json, "runs/active/", {"site_uid": site_uid})
+    def active_runs(self, site_uid: str, *, known: str | None = None, wait: float = 0) -> Listing | None:
+        """All runs that have not ended and that this site may see, without their files.
+
+        With `known`, the ETag of an earlier listing, and `wait` (seconds): as soon as they differ from it; None where they don't.
+        """
+        headers = {"Prefer": f"return=minimal, wait={wait:.0f}" if wait else "return=minimal"} | ({"If-None-Match": known} if known else {})
+        answer = self._transport.request(
+            "GET", "runs/active/", params={"site_uid": site_uid}, headers=headers, patience=wait, attempts=1 if wait else 3
+        )
+        if answer.status_code == NOT_MODIFIED:
+            return None
+        return self._read(lambda raw: _listing(raw, answer), self._transport.json_of(answer))
 
     def run(self, run_id: int) -> Run:
         return self._one(Run.from_json, "GET", f"runs/{run_id}/")
@@ -101,10 +118,11 @@ class Client:
         end_task: bool = False,
         artifact: tuple[Kind, str, bytes] | None = None,
         stored: tuple[Kind, str, str] | None = None,
-    ) -> Run:
+    ) -> Stepped:
         """A chain of moves from where `run` is, with an artifact (inline bytes, or the SHA-256 of one stored before).
 
-        Raises Conflict where the run has moved on meanwhile: then nothing has changed.
+        The run as it is then, and all that the site works on. Raises Conflict where the run has moved on meanwhile: then nothing has
+        changed.
         """
         body: dict[str, Any] = {
             "from": int(run.status),
@@ -120,7 +138,10 @@ class Client:
             body["artifact"] = {"kind": kind, "name": name, "data": base64.b64encode(data).decode()}
         if stored:
             body["artifact"] = dict(zip(("kind", "name", "sha256"), stored, strict=True))
-        return self._one(Run.from_json, "POST", f"runs/{run.id}/step/", json=body, headers=_key())
+        headers = _key() | {"Prefer": "return=minimal"}
+        answer = self._transport.request("POST", f"runs/{run.id}/step/", json=body, headers=headers)
+        raw = self._transport.json_of(answer)
+        return self._read(lambda raw: Stepped(Run.from_json(raw), _listing(raw["active"], answer)), raw)
 
     def upload(self, run_id: int, task_seq: int, round_seq: int, kind: Kind, name: str, content: Path | bytes) -> None:
         """Store a file of a run's round; under a name that is taken the later bytes replace the earlier."""
@@ -169,7 +190,9 @@ class Client:
             raise self._transport.unreachable(error) from error
 
     def _one(self, read: Callable[[Any], T], method: str, path: str, **options: Any) -> T:
-        raw = self._transport.json(method, path, **options)
+        return self._read(read, self._transport.json(method, path, **options))
+
+    def _read(self, read: Callable[[Any], T], raw: Any) -> T:
         try:
             return read(raw)
         except (ForeignAnswer, AttributeError, KeyError, TypeError) as error:
@@ -177,6 +200,10 @@ class Client:
 
     def _many(self, read: Callable[[Any], T], path: str, params: Mapping[str, Any]) -> list[T]:
         return self._one(lambda raw: [read(item) for item in raw], "GET", path, params=params)
+
+
+def _listing(raw: Any, answer: httpx2.Response) -> Listing:
+    return Listing(runs=[Run.from_json(run) for run in raw], etag=answer.headers["ETag"])
 
 
 def _authorization(token: str | None, username: str | None, password: str | None) -> str | None:

@@ -29,13 +29,19 @@ class Transport:
         headers = {"Accept": ACCEPT} | ({"Authorization": authorization} if authorization else {})
         if not _is_address(self.url):
             raise RouterUnreachable(f"'{url}' is no address of a Routing Server; one looks like https://starfish.example.org.")
+        self._timeout = timeout
         self._http = httpx2.Client(base_url=f"{self.url}/starfish/api/v1/", headers=headers, timeout=timeout)
 
     def close(self) -> None:
         self._http.close()
 
-    def request(self, method: str, path: str, *, attempts: int = 3, **options: Any) -> httpx2.Response:
-        """The answer, if it is no refusal. Tries again where nothing can have happened twice. Raises RouterUnreachable, Problem."""
+    def request(self, method: str, path: str, *, attempts: int = 3, patience: float = 0, **options: Any) -> httpx2.Response:
+        """The answer, if it is no refusal. Tries again where nothing can have happened twice. Raises RouterUnreachable, Problem.
+
+        `patience`: so many seconds longer than usual the answer may take.
+        """
+        if patience:
+            options["timeout"] = self._timeout + patience
         for attempt in stamina.retry_context(on=RouterUnreachable, attempts=attempts, timeout=None, **PATIENCE):
             with attempt:
                 return self._once(method, path, **options)
@@ -43,11 +49,14 @@ class Transport:
 
     def json(self, method: str, path: str, **options: Any) -> Any:
         """As `request`; the answer's JSON."""
-        answer = self.request(method, path, **options)
+        return self.json_of(self.request(method, path, **options))
+
+    def json_of(self, answer: httpx2.Response) -> Any:
+        """Raises RouterUnreachable."""
         try:
             return answer.json()
         except ValueError as error:
-            raise self._foreign(f"it sent no JSON to {method} {path}") from error
+            raise self._foreign(f"it sent no JSON to {answer.request.method} {answer.request.url.path}") from error
 
     def stream(self, path: str, *, params: Mapping[str, Any]) -> AbstractContextManager[httpx2.Response]:
         """A download's answer, unread and unchecked."""
@@ -55,9 +64,9 @@ class Transport:
 
     def check(self, answer: httpx2.Response) -> None:
         """Raises RouterUnreachable where a proxy answers for an RS that is away, Problem for a refusal."""
-        if answer.is_redirect:
+        if answer.has_redirect_location:
             raise self._foreign(f"it redirects to {answer.headers.get('Location', '?')}")
-        if answer.is_success:
+        if answer.is_success or answer.status_code == 304:
             return
         if answer.status_code in AWAY:
             raise RouterUnreachable(f"The Routing Server at {self.url} can't answer now (HTTP {answer.status_code}).")

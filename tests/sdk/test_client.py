@@ -187,9 +187,10 @@ def test_a_step_whose_answer_was_lost_is_sent_again_as_the_same_step(router: Stu
     router.says(said(RUN))
     run = client.run(5)
     router.seen.clear()
-    router.says(Answer(hang_up=True), said(RUN))
+    router.says(Answer(hang_up=True), said(RUN | {"active": [RUN]}, ETag='"tag"'))
     after = client.step(run, [RunStatus.PENDING_AGGREGATING], artifact=("mid_artifacts", "mid-artifacts", b"\x00data"))
-    assert after.status is RunStatus.PENDING_SUCCESS
+    assert after.run.status is RunStatus.PENDING_SUCCESS
+    assert (after.listing.etag, [run.id for run in after.listing.runs]) == ('"tag"', [RUN["id"]])
     first, second = router.seen
     assert first.body == second.body
     assert first.headers["Idempotency-Key"] == second.headers["Idempotency-Key"]
@@ -208,6 +209,7 @@ def test_a_step_whose_answer_was_lost_is_sent_again_as_the_same_step(router: Stu
 def test_two_steps_are_two_even_if_they_are_alike(router: Stub, client: Client) -> None:
     router.says(said(RUN))
     run = client.run(5)
+    router.says(*[said(RUN | {"active": []}, ETag='"tag"')] * 2)
     for _ in range(2):
         client.step(run, [RunStatus.PENDING_AGGREGATING], stored=("mid_artifacts", "mid-artifacts", "ab"))
     assert len({seen.headers["Idempotency-Key"] for seen in router.seen[1:]}) == 2

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from starfish.protocol.messages import Site
+from starfish.protocol.messages import Run, Site
 from starfish.protocol.run_state import RunStatus as S
 from starfish.sdk import Client, Conflict, Forbidden, Invalid, NotFound, Unauthorized
 from tests.support.servers import ADMIN, Server
@@ -32,6 +32,12 @@ def enrol(server: Server, name: str) -> Member:
         stranger.enrol(code, str(uuid.uuid4()), token)
     stranger.close()
     return Member(site, Client(server.url, token=token))
+
+
+def active(member: Member) -> list[Run]:
+    listing = member.client.active_runs(member.site.uid)
+    assert listing is not None
+    return list(listing.runs)
 
 
 def test_every_method_against_a_real_router(serve: Callable[..., Server], tmp_path: Path) -> None:
@@ -56,21 +62,21 @@ def test_every_method_against_a_real_router(serve: Callable[..., Server], tmp_pa
     b.client.heartbeat(b.site.uid)
     a.client.start_batch(project.id)
 
-    first, second = sorted(a.client.active_runs(a.site.uid), key=lambda run: run.role)
-    assert [run.id for run in b.client.active_runs(b.site.uid)] == [second.id]
+    first, second = sorted(active(a), key=lambda run: run.role)
+    assert [run.id for run in active(b)] == [second.id]
     with pytest.raises(NotFound):
         b.client.run(first.id)
-    first = a.client.step(first, [S.PREPARING], artifact=("logs", "logs.txt", b"hello"))
+    first = a.client.step(first, [S.PREPARING], artifact=("logs", "logs.txt", b"hello")).run
     with pytest.raises(Conflict):
         a.client.step(first, [S.RUNNING], everyone=True)
-    second = b.client.step(second, [S.PREPARING])
-    first = a.client.step(first, [S.RUNNING], everyone=True)
+    second = b.client.step(second, [S.PREPARING]).run
+    first = a.client.step(first, [S.RUNNING], everyone=True).run
     second = b.client.run(second.id)
-    sent = b.client.step(second, [S.PENDING_SUCCESS, S.PENDING_AGGREGATING], artifact=("mid_artifacts", "mid-artifacts", b"\x00update"))
+    sent = b.client.step(second, [S.PENDING_SUCCESS, S.PENDING_AGGREGATING], artifact=("mid_artifacts", "mid-artifacts", b"\x00update")).run
     with pytest.raises(Conflict):
         b.client.step(second, [S.PENDING_SUCCESS])
     assert (sent.status, len(sent.middle_artifacts)) == (S.PENDING_AGGREGATING, 1)
-    first = a.client.step(first, [S.PENDING_SUCCESS, S.PENDING_AGGREGATING])
+    first = a.client.step(first, [S.PENDING_SUCCESS, S.PENDING_AGGREGATING]).run
     [update] = a.client.download(second.id, "mid_artifacts", 1, 1, tmp_path / "updates")
     assert (update.name, update.read_bytes()) == (f"{second.id}-1-1-mid-artifacts", b"\x00update")
 
@@ -78,7 +84,7 @@ def test_every_method_against_a_real_router(serve: Callable[..., Server], tmp_pa
     model.write_bytes(secrets.token_bytes(3_000_000))
     a.client.upload(first.id, 1, 1, "artifacts", "artifacts", model)
     digest = hashlib.sha256(model.read_bytes()).hexdigest()
-    first = a.client.step(first, [S.AGGREGATING, S.STANDBY], everyone=True, end_task=True, stored=("artifacts", "artifacts", digest))
+    first = a.client.step(first, [S.AGGREGATING, S.STANDBY], everyone=True, end_task=True, stored=("artifacts", "artifacts", digest)).run
     assert first.position == (2, 1)
     assert first.task_at(1)["config"]["total_round"] == 1
     [received] = b.client.download(second.id, "artifacts", 1, 1, tmp_path / "models")

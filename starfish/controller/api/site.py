@@ -148,7 +148,8 @@ class Site:
         connected, problem, active = None, None, []
         try:
             connected = self.client.site_by_uid(config.uid).connected
-            active = [f"project {run.project}, batch {run.batch}: {run.status.word}" for run in self.client.active_runs(config.uid)]
+            listing = self.client.active_runs(config.uid)
+            active = [f"project {run.project}, batch {run.batch}: {run.status.word}" for run in (listing.runs if listing else ())]
         except (RouterUnreachable, Problem) as error:
             problem = str(error)
         return SiteStatus(

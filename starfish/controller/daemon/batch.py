@@ -14,6 +14,7 @@ from starfish.controller.guard.policy import Policy
 from starfish.controller.worker.folder import BatchFolder
 from starfish.controller.worker.process import Refusal, Worker, WorkerDied
 from starfish.protocol.messages import Run
+from starfish.protocol.run_state import RunStatus
 from starfish.sdk import Client
 
 LIVES = 3
@@ -74,6 +75,7 @@ class Batch:
         return Memory(
             takes_part=not (run.coordinates and binding is not None and binding.source is None),
             failed=known is not None and known.failed,
+            restarted=run.status is RunStatus.STANDBY and previous is None and self.journal.prepared(run.id),
             prepared=self.folder.rows.exists() and self.folder.flow.exists(),
             has_last_model=previous is None or self.folder.model(*previous).exists(),
             has_update=self.folder.update(seq, turn, self.config.uid).exists(),

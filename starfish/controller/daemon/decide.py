@@ -1,7 +1,7 @@
 """What a site does next: a pure function of what the Routing Server says and of what is on the site's own disk."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 
 from starfish.protocol.messages import Run
@@ -33,20 +33,6 @@ class View:
     own: Run
     batch: Sequence[Run]
 
-    def moved(self, own: Run, action: Action) -> "View":
-        """After a step of this site's own; at a barrier whoever waited there has moved along."""
-
-        def along(run: Run) -> Run:
-            if run.id == own.id:
-                return own
-            if action is Action.BEGIN_ROUND and run.status is S.PREPARING:
-                return replace(run, status=S.RUNNING)
-            if action is Action.AGGREGATE:
-                return replace(run, status=own.status, cur_seq=own.cur_seq, tasks=own.tasks)
-            return run
-
-        return View(own=own, batch=[along(run) for run in self.batch])
-
     @property
     def broken(self) -> bool:
         """Whether a site has failed while others still work: for the coordinator to see."""
@@ -56,10 +42,14 @@ class View:
 
 @dataclass(frozen=True, kw_only=True)
 class Memory:
-    """What is on this site's disk. `updates` are the uids whose updates of this round have arrived."""
+    """What is on this site's disk. `updates` are the uids whose updates of this round have arrived.
+
+    `restarted`: the run is where it begins, and this site had been further: it missed a stop and the restart after it.
+    """
 
     takes_part: bool
     failed: bool
+    restarted: bool
     prepared: bool
     has_last_model: bool
     has_update: bool
@@ -90,13 +80,13 @@ def decide(view: View, memory: Memory) -> Action | None:
         return None
     if memory.takes_part and not memory.has_update and (view.own.coordinates or status not in SENT):
         return Action.TRAIN
-    if status not in SENT:
-        return Action.SEND
-    return _coordinate(view, memory) if view.own.coordinates else None
+    if view.own.coordinates and (action := _coordinate(view, memory)):
+        return action
+    return Action.SEND if status not in SENT else None
 
 
 def _standby(memory: Memory) -> Action:
-    if memory.failed:
+    if memory.failed or memory.restarted:
         return Action.RESET
     if not memory.has_last_model:
         return Action.FETCH_MODEL
@@ -109,10 +99,11 @@ def _may_begin(view: View) -> bool:
 
 
 def _coordinate(view: View, memory: Memory) -> Action | None:
-    """The coordinator's own part of the round is done."""
+    """The coordinator's own update is here. Where it is the last one that was waited for, its moves go along with the aggregation's."""
     if missing_updates(view, memory):
         return Action.FETCH_UPDATES
-    return Action.AGGREGATE if all(run.status in SENT for run in view.batch) else None
+    others = (run for run in view.batch if run.id != view.own.id)
+    return Action.AGGREGATE if all(run.status in SENT for run in others) else None
 
 
 def missing_updates(view: View, memory: Memory) -> list[Run]:

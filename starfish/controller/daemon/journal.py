@@ -19,6 +19,7 @@ CREATE TABLE IF NOT EXISTS run (
     run INTEGER PRIMARY KEY, project INTEGER NOT NULL, batch INTEGER NOT NULL, coordinates INTEGER NOT NULL,
     failed INTEGER NOT NULL DEFAULT 0, finished INTEGER NOT NULL DEFAULT 0
 );
+CREATE TABLE IF NOT EXISTS prepared (run INTEGER PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS worker (
     project INTEGER NOT NULL, batch INTEGER NOT NULL, pid INTEGER NOT NULL, started REAL NOT NULL, PRIMARY KEY (project, batch)
 );
@@ -97,6 +98,15 @@ class Journal:
                 db.execute("UPDATE run SET failed = ? WHERE run = ?", (failed, run))
             if finished is not None:
                 db.execute("UPDATE run SET finished = ? WHERE run = ?", (finished, run))
+
+    def prepared(self, run: int) -> bool:
+        """Whether this site has said that its rows are prepared, in the run's present attempt."""
+        with self._lock:
+            return self._db.execute("SELECT 1 FROM prepared WHERE run = ?", (run,)).fetchone() is not None
+
+    def mark_prepared(self, run: int, *, prepared: bool) -> None:
+        with self._write() as db:
+            db.execute("INSERT OR IGNORE INTO prepared VALUES (?)" if prepared else "DELETE FROM prepared WHERE run = ?", (run,))
 
     def worker_began(self, batch: BatchKey, pid: int, started: float) -> None:
         with self._write() as db:

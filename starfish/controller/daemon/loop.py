@@ -1,4 +1,8 @@
-"""The daemon's loop: one thread learns where this site's runs are, and each batch has a thread that decides and performs."""
+"""The daemon's loop: one thread learns where this site's runs are, and each batch has a thread that decides and performs.
+
+Learning is waiting: the Routing Server answers as soon as something is new. With STARFISH_POLL_S it is asked plainly every so many
+seconds instead, as behind a proxy that allows no long request.
+"""
 
 import logging
 import logging.handlers
@@ -6,26 +10,25 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 from starfish.controller.config import Home
 from starfish.controller.daemon.batch import Site
-from starfish.controller.daemon.decide import View
-from starfish.controller.daemon.journal import BatchKey, Journal
+from starfish.controller.daemon.journal import BatchKey, Journal, KnownRun
 from starfish.controller.daemon.lock import only_daemon
 from starfish.controller.daemon.patience import Patience
 from starfish.controller.daemon.thread import BatchThread
 from starfish.controller.errors import HomeError
 from starfish.controller.guard.policy import read_policy
 from starfish.controller.worker.process import end_marked, end_tree, mark_of
-from starfish.protocol.messages import Run
+from starfish.protocol.messages import Listing, Run
 from starfish.sdk import NotFound, Problem, RouterUnreachable
 
 HEARTBEAT_S = 15.0
-IDLE_S, BUSY_S, LONGEST_POLL_S = 2.0, 0.2, 15.0
+WAIT_S, QUIET_S, LONGEST_POLL_S = 25.0, 0.3, 15.0
 GOODBYE_S = 0.8
 log = logging.getLogger("starfish.daemon")
 
@@ -50,8 +53,10 @@ class Daemon:
         self.site, self.poll, self.stop = site, poll, stop
         self.home, self.config, self.client, self.journal = site.home, site.config, site.client, site.journal
         self.threads: dict[BatchKey, BatchThread] = {}
+        self._lock = threading.RLock()
+        self._known: Listing | None = None
+        self._stepped = 0.0
         self._beat_due = 0.0
-        self._sizes: dict[BatchKey, int] = {}
         self._patience = Patience(self.journal)
         self._patience_with: dict[BatchKey, Patience] = {}
 
@@ -61,62 +66,84 @@ class Daemon:
         learning = threading.Thread(target=self._keep_learning, name="learning", daemon=True)
         learning.start()
         self.stop.wait()
-        self._leave(learning)
+        self._leave()
 
     def _keep_learning(self) -> None:
         while not self.stop.is_set():
-            busy = self._patience.around(self._learn)
-            self.stop.wait(self._patience.pause or self.poll or (BUSY_S if busy else IDLE_S))
+            if self._patience.around(self._learn) is None:
+                self._known, self._beat_due = None, 0.0
+                self.stop.wait(self._patience.pause)
+            else:
+                self.stop.wait(self.poll or 0)
 
     def _learn(self) -> bool:
-        """One look at the Routing Server; whether a run of this site is live."""
-        self.threads = {key: thread for key, thread in self.threads.items() if thread.is_alive()}
+        """One look at the Routing Server, which may take as long as nothing happens there. True, for whoever asks whether it went well."""
         if time.monotonic() >= self._beat_due:
             self.client.heartbeat(self.config.uid)
-            self._beat_due = time.monotonic() + HEARTBEAT_S
-        asked = time.monotonic()
-        active = self.client.active_runs(self.config.uid)
-        own = {run.id: run for run in active if run.site_uid == self.config.uid}
+            self._beat_due = time.monotonic() + (HEARTBEAT_S if self.poll else WAIT_S * 1000)
+        self._until_quiet()
+        known, asked = self._known, time.monotonic()
+        if self.poll or known is None:
+            listing = self.client.active_runs(self.config.uid)
+        else:
+            listing = self.client.active_runs(self.config.uid, known=known.etag, wait=WAIT_S)
+        if listing is not None and not self.stop.is_set():
+            self.heard(listing, asked)
+        return True
+
+    def _until_quiet(self) -> None:
+        """As long as a thread moves runs by itself its answers tell what is new; but a stop must be heard of during a long training."""
+        deadline = time.monotonic() + QUIET_S
+        with self._lock:
+            self.threads = {key: thread for key, thread in self.threads.items() if thread.is_alive()}
+            threads = list(self.threads.values())
+        for thread in threads:
+            thread.idle.wait(max(0.0, deadline - time.monotonic()))
+
+    def heard(self, listing: Listing, asked: float, source: BatchThread | None = None) -> None:
+        """Hand on what the Routing Server said when it was asked: by this thread, or in answer to a step of `source`.
+
+        An answer to a question that was asked before the last step is of before it: it is dropped, and asked again.
+        """
+        with self._lock:
+            if source is None and asked < self._stepped:
+                return
+            self._known = listing
+            self._stepped = max(self._stepped, asked) if source else self._stepped
+        own = {run.id: run for run in listing.runs if run.site_uid == self.config.uid}
         for run in own.values():
-            self.journal.take_up(run.id, (run.project, run.batch), coordinates=run.coordinates)
-            self._alone((run.project, run.batch), partial(self._tell, run, active, asked))
-        for known in self.journal.unfinished():
-            if known.run not in own:
-                self._alone((known.project, known.batch), partial(self._ended, known.run))
-        return bool(own)
+            if source is None or run.id != source.first.id:
+                self._alone((run.project, run.batch), partial(self._tell, run, listing))
+        if source is None:
+            for known in self.journal.unfinished():
+                if known.run not in own:
+                    self._alone((known.project, known.batch), partial(self._ended, known, listing))
 
     def _alone(self, key: BatchKey, work: Callable[[], None]) -> None:
         """What goes wrong with one batch is said there, and holds up no other."""
         self._patience_with.setdefault(key, Patience(self.journal, key)).around(work)
 
-    def _ended(self, run_id: int) -> None:
+    def _tell(self, own: Run, listing: Listing) -> None:
+        key = (own.project, own.batch)
+        with self._lock:
+            thread = self.threads.get(key)
+            if thread is None or not thread.is_alive():
+                self.journal.take_up(own.id, key, coordinates=own.coordinates)
+                thread = self.threads[key] = BatchThread(self.site, self.stop, own, self.heard)
+                thread.start()
+        thread.see(listing)
+
+    def _ended(self, known: KnownRun, listing: Listing) -> None:
         """A run that was live and is no longer listed."""
-        asked = time.monotonic()
+        with self._lock:
+            thread = self.threads.get((known.project, known.batch))
+        if thread is not None and thread.is_alive():
+            thread.see(listing)
+            return
         try:
-            self._tell(self.client.run(run_id), [], asked)
+            self._tell(self.client.run(known.run), listing)
         except NotFound:
-            self.journal.mark(run_id, finished=True)
-
-    def _tell(self, own: Run, active: list[Run], asked: float) -> None:
-        key = (own.project, own.batch)
-        thread = self.threads.get(key)
-        if thread is None or not thread.is_alive():
-            thread = self.threads[key] = BatchThread(self.site, self.stop, own)
-            thread.start()
-        batch = self._whole_batch(own, active)
-        thread.see(View(own=next((run for run in batch if run.id == own.id), own), batch=batch), asked)
-
-    def _whole_batch(self, own: Run, active: list[Run]) -> list[Run]:
-        """All runs of the batch for its coordinator; runs that have ended are asked for only where some are missing."""
-        if not own.coordinates:
-            return [own]
-        key = (own.project, own.batch)
-        listed = [run for run in active if (run.project, run.batch) == key]
-        if len(listed) == self._sizes.get(key):
-            return listed
-        whole = self.client.batch_runs(own.project, own.batch, self.config.uid)
-        self._sizes[key] = len(whole)
-        return whole
+            self.journal.mark(known.run, finished=True)
 
     def _end_leftovers(self) -> None:
         """Workers that a killed daemon left behind."""
@@ -125,13 +152,13 @@ class Daemon:
             end_tree(pid, started, mark_of(self.home.work(*key)))
             self.journal.worker_ended(key)
 
-    def _leave(self, learning: threading.Thread) -> None:
+    def _leave(self) -> None:
         """In time, whatever hangs: nothing that counts is in memory alone."""
         threads = list(self.threads.values())
         for thread in threads:
             thread.end()
         goodbye = threading.Thread(target=self._say_goodbye, name="goodbye", daemon=True)
-        _join([learning, *threads], GOODBYE_S)
+        _join(threads, GOODBYE_S)
         end_marked(self.home.batches)
         goodbye.start()
         _join([goodbye], GOODBYE_S / 2)
@@ -164,7 +191,7 @@ def _poll_of_environment() -> float | None:
     return seconds
 
 
-def _join(threads: list[threading.Thread], within: float) -> None:
+def _join(threads: Sequence[threading.Thread], within: float) -> None:
     deadline = time.monotonic() + within
     for thread in threads:
         thread.join(max(0.0, deadline - time.monotonic()))

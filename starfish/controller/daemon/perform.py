@@ -13,15 +13,15 @@ from starfish.controller.worker.process import WorkerRefused
 from starfish.protocol.messages import Run
 from starfish.protocol.run_state import RunStatus as S
 from starfish.sdk import Conflict, NotFound
-from starfish.sdk.client import Kind
+from starfish.sdk.client import Kind, Stepped
 
 INLINE = 1 << 20
 UPDATE, MODEL, LOG, FAILURE = "mid-artifacts", "artifacts", "logs.txt", "failure.json"
 STOPPED = "It was stopped."
 
 
-def perform(action: Action, batch: Batch, view: View) -> Run | None:
-    """Do it; the run as it is afterwards, where that is known. Raises RouterUnreachable, Problem, RunFailed, WorkerEnded."""
+def perform(action: Action, batch: Batch, view: View) -> Stepped | None:
+    """Do it; what the Routing Server answered, where the run was moved. Raises RouterUnreachable, Problem, RunFailed, WorkerEnded."""
     if not view.own.tasks and action in (Action.PREPARE, Action.REPORT_PREPARED):
         raise RunFailed(
             "The project has no tasks: there is nothing to compute. A new project, with tasks, takes its place.", code="no-tasks"
@@ -29,7 +29,7 @@ def perform(action: Action, batch: Batch, view: View) -> Run | None:
     return STEPS[action](batch, view)
 
 
-def _reset(batch: Batch, view: View) -> Run:
+def _reset(batch: Batch, view: View) -> None:
     """A restart. In the first round of all the rows are prepared anew: what was wrong with them may have been mended."""
     batch.say("restarted")
     if previous_position(view.own) is None:
@@ -38,18 +38,21 @@ def _reset(batch: Batch, view: View) -> Run:
             path.unlink(missing_ok=True)
         for folder in ("updates", "models"):
             shutil.rmtree(batch.folder.path / folder, ignore_errors=True)
+    batch.journal.mark_prepared(view.own.id, prepared=False)
     batch.journal.mark(view.own.id, failed=False)
-    return view.own
 
 
-def _fetch_model(batch: Batch, view: View) -> Run:
+def _fetch_model(batch: Batch, view: View) -> None:
     position = previous_position(view.own)
     assert position is not None
-    _fetch_global(batch, view.own, position)
-    return view.own
+    inline = view.own.model
+    if inline is not None and (inline.task_seq, inline.round_seq) == position:
+        batch.folder.write(batch.folder.model(*position), inline.data)
+    else:
+        _fetch_global(batch, view.own, position)
 
 
-def _prepare(batch: Batch, view: View) -> Run:
+def _prepare(batch: Batch, view: View) -> None:
     binding = batch.home.binding(view.own.project)
     if binding is None or binding.source is None:
         raise RunFailed(
@@ -58,16 +61,18 @@ def _prepare(batch: Batch, view: View) -> Run:
             private="No dataset has been given for this project; 'starfish project join' with --dataset does.",
         )
     batch.call("prepare", site=batch.config.uid, source=binding.source, mapping=binding.mapping)
-    return view.own
 
 
-def _report_prepared(batch: Batch, view: View) -> Run:
+def _report_prepared(batch: Batch, view: View) -> Stepped:
     seq, turn = view.own.position
     batch.say(f"task {seq} ({view.own.task['model']}), round {turn}: prepared")
-    return _step_with(batch, view.own, [S.PREPARING], "logs", LOG, batch.public_log(view.own), "logs")
+    stepped = _step_with(batch, view.own, [S.PREPARING], "logs", LOG, batch.public_log(view.own), "logs")
+    if previous_position(view.own) is None:
+        batch.journal.mark_prepared(view.own.id, prepared=True)
+    return stepped
 
 
-def _begin_round(batch: Batch, view: View) -> Run:
+def _begin_round(batch: Batch, view: View) -> Stepped:
     """Whoever begins now will send a new update: one that is here already is of an attempt that failed."""
     for run in view.batch:
         if run.status is S.PREPARING:
@@ -75,24 +80,23 @@ def _begin_round(batch: Batch, view: View) -> Run:
     return batch.client.step(view.own, [S.RUNNING], everyone=True)
 
 
-def _train(batch: Batch, view: View) -> Run:
+def _train(batch: Batch, view: View) -> None:
     seq, turn = view.own.position
     batch.call("train", site=batch.config.uid, task_seq=seq, round_seq=turn)
-    return view.own
 
 
-def _send(batch: Batch, view: View) -> Run:
-    """The update, where there is one: a coordinator without data has none."""
+def _send(batch: Batch, view: View) -> Stepped:
+    """The update, where there is one to send: a coordinator's own stays where it is added to the others, and without data it has none."""
     own, (seq, turn) = view.own, view.own.position
     chain = [S.PENDING_SUCCESS, S.PENDING_AGGREGATING] if own.status is S.RUNNING else [S.PENDING_AGGREGATING]
     batch.say(f"task {seq} ({own.task['model']}), round {turn}: sent")
     file = batch.folder.update(seq, turn, batch.config.uid)
-    if not file.exists():
+    if own.coordinates or not file.exists():
         return batch.client.step(own, chain)
     return _step_with(batch, own, chain, "mid_artifacts", UPDATE, file, "update")
 
 
-def _fetch_updates(batch: Batch, view: View) -> Run:
+def _fetch_updates(batch: Batch, view: View) -> None:
     seq, turn = view.own.position
     for run in missing_updates(view, batch.memory(view.own)):
         try:
@@ -100,10 +104,9 @@ def _fetch_updates(batch: Batch, view: View) -> Run:
         except NotFound as error:
             name = _names(batch).get(run.site_uid, run.site_uid)
             raise RunFailed(f"{name} sent no update for task {seq}, round {turn}.", code="no-update") from error
-    return view.own
 
 
-def _aggregate(batch: Batch, view: View) -> Run:
+def _aggregate(batch: Batch, view: View) -> Stepped:
     """Add up, publish, and move on, in one step of the Routing Server's."""
     own, (seq, turn) = view.own, view.own.position
     try:
@@ -117,16 +120,16 @@ def _aggregate(batch: Batch, view: View) -> Run:
         raise RunFailed(f"{name}: {refusal.public}", code=refusal.code) from error
     ends = bool(result["done"])
     over = own.last_task and (ends or own.last_round)
-    chain = [S.SUCCESS if over else S.STANDBY]
-    if own.status is S.PENDING_AGGREGATING:
-        chain.insert(0, S.AGGREGATING)
+    path = [S.RUNNING, S.PENDING_SUCCESS, S.PENDING_AGGREGATING, S.AGGREGATING]
+    # The coordinator has what the next round begins with: it is prepared as soon as there is one.
+    chain = path[path.index(own.status) + 1 :] + ([S.SUCCESS] if over else [S.STANDBY, S.PREPARING])
     batch.say(f"task {seq} ({own.task['model']}): {'ended' if ends or own.last_round else 'went on'} after round {turn}")
     if over:
         _upload_log(batch, own)
     return _step_with(batch, own, chain, "artifacts", MODEL, Path(result["path"]), "model", everyone=True, end_task=ends)
 
 
-def _stop_batch(batch: Batch, view: View) -> Run | None:
+def _stop_batch(batch: Batch, view: View) -> Stepped:
     """Say which site failed and why; then stop everybody."""
     names = _names(batch)
     for run in view.batch:
@@ -135,30 +138,28 @@ def _stop_batch(batch: Batch, view: View) -> Run | None:
             reason = STOPPED if run.status is S.PENDING_FAILED else _reason(batch, run)
             batch.log("error", f"{names.get(run.site_uid, run.site_uid)} failed: {reason or 'it gave no reason'}")
     batch.end_worker()
-    batch.client.step(view.own, [S.FAILED], everyone=True)  # from where it was seen: a restart meanwhile is not undone
-    return None
+    return batch.client.step(view.own, [S.FAILED], everyone=True)  # from where it was seen: a restart meanwhile is not undone
 
 
-def _fail(batch: Batch, view: View) -> Run | None:
+def _fail(batch: Batch, view: View) -> Stepped | None:
     """The run was stopped, here or by its coordinator. A notice of an earlier attempt at this round is no longer the reason."""
     own = view.own
     batch.end_worker()
     batch.say("stopped")
     seq, turn = own.position
     notice = f"/{own.id}-{seq}-{turn}-{FAILURE}"
-    if not batch.memory(own).failed and any(path.endswith(notice) for path in own.logs):
+    if not batch.memory(own).failed and any(path.endswith(notice) for path in batch.client.run(own.id).logs):
         _upload(batch, own, FAILURE, egress.failure_notice("stopped", STOPPED, None, seq), "failure")
-    fail(batch, own, None)
-    return None
+    return fail(batch, own, None)
 
 
-def fail(batch: Batch, own: Run, reason: RunFailed | None) -> None:
+def fail(batch: Batch, own: Run, reason: RunFailed | None) -> Stepped | None:
     """Tell why (the public part), then move to Failed; a coordinator takes the whole batch along."""
     if own.status is S.SUCCESS:
         reason = reason or RunFailed("no reason is known", code="unknown")
         batch.log("error", "The batch succeeded, but there is no report of it here.", f"There is no report here: {reason.private}")
         _close(batch, own)
-        return
+        return None
     if reason:
         batch.log("error", f"failed: {reason.public}", f"failed: {reason.private}")
         batch.say(f"failed: {reason.public}")
@@ -166,11 +167,12 @@ def fail(batch: Batch, own: Run, reason: RunFailed | None) -> None:
         _upload(batch, own, FAILURE, notice, "failure")
     _upload_log(batch, own)
     batch.journal.mark(own.id, failed=True)
-    if own.status is not S.FAILED:
-        batch.client.step(own, [S.FAILED], everyone=own.coordinates)
+    if own.status is S.FAILED:
+        return None
+    return batch.client.step(own, [S.FAILED], everyone=own.coordinates)
 
 
-def _finish(batch: Batch, view: View) -> Run | None:
+def _finish(batch: Batch, view: View) -> None:
     own = view.own
     for task in own.tasks:
         position = int(task["seq"]), int(task["config"]["current_round"])
@@ -180,7 +182,6 @@ def _finish(batch: Batch, view: View) -> Run | None:
     batch.call("report", site=batch.config.uid, site_name=batch.config.name, site_names=names)
     batch.say("success")
     _close(batch, own)
-    return None
 
 
 def _close(batch: Batch, own: Run) -> None:
@@ -188,7 +189,7 @@ def _close(batch: Batch, own: Run) -> None:
     batch.journal.mark(own.id, finished=True)
 
 
-STEPS: Mapping[Action, Callable[[Batch, View], Run | None]] = {
+STEPS: Mapping[Action, Callable[[Batch, View], Stepped | None]] = {
     Action.RESET: _reset,
     Action.FETCH_MODEL: _fetch_model,
     Action.PREPARE: _prepare,
@@ -216,7 +217,7 @@ def _step_with(
     *,
     everyone: bool = False,
     end_task: bool = False,
-) -> Run:
+) -> Stepped:
     """A step with a file: inline where it is small, else stored before."""
     departure = egress.release(batch.journal, batch.policy, batch.key, what, name, file.read_bytes())
     if len(departure.data) <= INLINE:

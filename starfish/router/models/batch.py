@@ -36,3 +36,11 @@ class Batch(Dated):
     def position(self) -> tuple[int, int]:
         """The current task and round."""
         return self.cur_seq, self.config["current_round"]
+
+    @property
+    def previous(self) -> tuple[int, int] | None:
+        """The task and round that ended last, whose global model the present round begins with."""
+        seq, turn = self.position
+        if turn > 1:
+            return seq, turn - 1
+        return (seq - 1, self.tasks[seq - 2]["config"]["current_round"]) if seq > 1 else None

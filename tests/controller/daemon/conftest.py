@@ -43,11 +43,13 @@ class Member:
     client: FakeClient
     uid: str
     journal: Journal | None = None
+    poll: float | None = None
     _stop: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
 
     def up(self) -> None:
         self._stop, self.journal = threading.Event(), Journal(self.home.journal_file)
+        self.client.closed = False
         site = Site(
             home=self.home,
             config=self.home.load(),
@@ -56,7 +58,7 @@ class Member:
             policy=read_policy(self.home.policy_file),
             start_worker=partial(Worker, command=CHILD),
         )
-        daemon = Daemon(site, poll=0.01, stop=self._stop)
+        daemon = Daemon(site, poll=self.poll, stop=self._stop)
         self._thread = threading.Thread(target=daemon.work)
         self._thread.start()
 
