@@ -131,7 +131,8 @@ def test_a_download_holds_report_tables_models_and_logs(study: Federation, tmp_p
         ("North", ["dataset", "check", "patient", "flow"], "No dataset is called 'patient' here. There are these datasets: patients."),
         ("North", ["dataset", "map", "patients", "flow", "--column", "agee=age"], "Did you mean 'age'?"),
         ("North", ["task", "show", "LinearRegresion"], "Did you mean LinearRegression?"),
-        ("Office", ["run", "restart", "flow"], "The Routing Server refused:"),
+        ("Office", ["run", "restart", "flow"], "Batch 1 of 'flow' has succeeded; 'starfish run start flow' opens the next one."),
+        ("Office", ["run", "stop", "flow"], "Batch 1 of 'flow' has ended already; there is nothing to stop."),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -193,6 +194,8 @@ def test_interrupting_a_watch_leaves_the_batch_alone(study: Federation) -> None:
     assert watching.returncode == 130
     assert "The batch goes on" in rest
     assert not study.status("flow")["ended"]
+    restarted = study.coordinator.run("run", "restart", "flow", ok=False)
+    assert (restarted.returncode, "no site has failed; there is nothing to restart" in restarted.stderr) == (1, True)
     study.coordinator.run("run", "stop", "flow")
     south.up()
     until(lambda: study.status("flow")["ended"], "the end of the stopped batch")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 POLL_S = 0.3
 REPORT_S = 20.0  # how long a site that is up may take for its report once the batch has ended
 FOREIGN = re.compile(r"[^\w .-]")  # what may not be in a file's name
+FAILING = (RunStatus.FAILED, RunStatus.PENDING_FAILED)
 STORED = re.compile(r"(?P<run>\d+)-(?P<task>\d+)-(?P<round>\d+)-(?P<name>.+)$")
 
 
@@ -215,7 +216,7 @@ class RunActions:
 
     def _reasons(self, state: BatchState) -> BatchState:
         """With the reason that each failed site gave."""
-        if not any(RunStatus.from_word(site.status) in (RunStatus.FAILED, RunStatus.PENDING_FAILED) for site in state.sites):
+        if not any(RunStatus.from_word(site.status) in FAILING for site in state.sites):
             return state
         places = {(site.run, site.task, site.round) for site in state.sites}
         with tempfile.TemporaryDirectory() as folder:
@@ -257,6 +258,12 @@ class RunActions:
         own = self._own(state)
         if own.role != "coordinator":
             raise NotAllowed(f"Only the coordinator of '{state.project}' can {action} a batch.")
+        if action == "stop" and state.ended:
+            raise NotNow(f"Batch {state.batch} of '{state.project}' has ended already; there is nothing to stop.")
+        if action == "restart" and state.succeeded:
+            raise NotNow(f"Batch {state.batch} of '{state.project}' has succeeded; 'starfish run start {state.project}' opens the next one.")
+        if action == "restart" and not any(RunStatus.from_word(site.status) in FAILING for site in state.sites):
+            raise NotNow(f"Batch {state.batch} of '{state.project}' is active and no site has failed; there is nothing to restart.")
         if action == "restart":
             self._must_be_up()
         self._refusals(lambda: self.site.client.action(own.run, own.role, action, state.project_id, state.batch))
