@@ -103,9 +103,16 @@ def _table(name: str, content: Any, *, width: int) -> "list[RenderableType]":
     """A test or another single row on one line, anything longer as a table."""
     from rich.text import Text
 
-    if isinstance(content, Mapping) and not any(isinstance(value, Mapping | list) for value in content.values()):
+    if isinstance(content, Mapping) and all(_short(value) for value in content.values()):
         return [f"{words(name)}: {facts_line(content)}"]
     return ["", Text(words(name), style="italic"), any_table(content, width=width)]
+
+
+def _short(value: Any) -> bool:
+    """A single value, or two such as the degrees of freedom of an F test."""
+    return not isinstance(value, Mapping) and (
+        not isinstance(value, list) or (len(value) == 2 and not isinstance(value[0], Mapping | list))
+    )
 
 
 def any_table(content: Any, *, width: int) -> "RenderableType":

@@ -71,6 +71,11 @@ def test_excluded_rows_warnings_and_failures_are_said() -> None:
     assert "(1 round, not converged)" in text
 
 
+def test_a_test_with_two_degrees_of_freedom_is_one_line() -> None:
+    task = {**REPORT["tasks"][0], "tables": {"homogeneity": {"statistic": 0.4557, "df": [5, 77], "p_value": 0.8079}}}
+    assert "Homogeneity: statistic 0.4557, df 5, 77, p value 0.808" in drawn(80, {**REPORT, "tasks": [task]})
+
+
 def test_a_linear_model_has_no_ratio() -> None:
     row = {**ROW, "scale": None, "exp_estimate": None, "exp_ci_low": None, "exp_ci_high": None}
     text = drawn(80, {**REPORT, "tasks": [{**REPORT["tasks"][0], "estimates": [row]}]})

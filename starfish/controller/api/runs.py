@@ -261,7 +261,9 @@ class RunActions:
         if action == "stop" and state.ended:
             raise NotNow(f"Batch {state.batch} of '{state.project}' has ended already; there is nothing to stop.")
         if action == "restart" and state.succeeded:
-            raise NotNow(f"Batch {state.batch} of '{state.project}' has succeeded; 'starfish run start {state.project}' opens the next one.")
+            raise NotNow(
+                f"Batch {state.batch} of '{state.project}' has succeeded; 'starfish run start {state.project}' opens the next one."
+            )
         if action == "restart" and not any(RunStatus.from_word(site.status) in FAILING for site in state.sites):
             raise NotNow(f"Batch {state.batch} of '{state.project}' is active and no site has failed; there is nothing to restart.")
         if action == "restart":

@@ -102,6 +102,7 @@ def test_a_float_written_in_full_is_read_to_the_last_bit(values: list[float]) ->
 def test_decimal_commas_and_thousands(load: Load) -> None:
     number = {"x": {"type": "number"}}
     assert load(column(["1,5", "2", "1,234", "27.5"], separator=";"), number).rows.columns["x"].tolist() == [1.5, 2, 1.234, 27.5]
+    assert load(column(["1,5", "0.370", "-0.001"], separator=";"), number).rows.columns["x"].tolist() == [1.5, 0.37, -0.001]
     assert load(column(["1.234", "2"], separator=";"), number).rows.columns["x"].tolist() == [1.234, 2]
     for cells, separator, wrong in [
         (["1,5", "1.234"], ";", "1.234"),
