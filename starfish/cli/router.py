@@ -109,7 +109,9 @@ def _sentence(error: Exception) -> str:
     if isinstance(error, (OperationalError, ProgrammingError)) and ("no such table" in first_line or "does not exist" in first_line):
         return f"The database is not ready ({first_line}). Run: python3 manage.py migrate"
     if isinstance(error, Error):
-        return f"The database does not answer ({first_line}). Check the DATABASE_* settings, and that it runs."
+        from starfish.router.health import why_no_database
+
+        return f"The database does not answer ({why_no_database()}). Check the DATABASE_* settings, and that it runs."
     return str(error)
 
 
@@ -122,15 +124,19 @@ def _address(bind: str) -> tuple[str, int]:
 
 
 def _refuse_unready(workers: int) -> None:
+    from django.conf import settings
     from django.core.exceptions import ImproperlyConfigured
     from django.db import connection
 
+    from starfish.router import storage
     from starfish.router.health import unapplied_migrations
 
     if connection.vendor == "sqlite" and workers > 1:
         raise ImproperlyConfigured("SQLite serves one process: leave --workers at 1, or set DATABASE_HOST to use PostgreSQL.")
     missing = unapplied_migrations()
     connection.close()
+    if not storage.writable():
+        raise ImproperlyConfigured(f"This user cannot write to ARTIFACTS_DIR, {settings.ARTIFACTS_DIR}. Change its owner, or set another.")
     if missing:
         raise ImproperlyConfigured(
             f"The database lacks {len(missing)} migrations ({missing[-1]} is the last). Run: python3 manage.py migrate"

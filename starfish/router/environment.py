@@ -42,11 +42,17 @@ class Environment:
             raise ImproperlyConfigured(f"{name} is {value!r}; write True or False.")
         return value in TRUE if value else default
 
-    def number(self, name: str, default: int, *, minimum: int = 0) -> int:
+    def number(self, name: str, default: int, *, minimum: int = 0, maximum: int | None = None) -> int:
         value = self.text(name, str(default))
-        if not value.isascii() or not value.isdigit() or int(value) < minimum:
-            raise ImproperlyConfigured(f"{name} is {value!r}; write a whole number, {minimum} or more.")
+        if not value.isascii() or not value.isdigit() or len(value) > 18 or not minimum <= int(value) <= (maximum or int(value)):
+            allowed = f"{minimum} or more" if maximum is None else f"from {minimum} to {maximum}"
+            raise ImproperlyConfigured(f"{name} is {value[:50]!r}; write a whole number, {allowed}.")
         return int(value)
+
+    def refuse(self, name: str, reason: str) -> None:
+        """A setting that would be ignored is not ignored in silence."""
+        if self.text(name):
+            raise ImproperlyConfigured(f"{name} is set, but {reason}. Take it out.")
 
     def choice(self, name: str, default: str, allowed: Sequence[str]) -> str:
         value = self.text(name, default).upper()
@@ -58,6 +64,14 @@ class Environment:
         """A comma-separated list."""
         return [word.strip() for word in self.text(name, default).split(",") if word.strip()]
 
+    def origins(self, name: str) -> list[str]:
+        """A comma-separated list of addresses, scheme and host."""
+        found = self.words(name)
+        for origin in found:
+            if not origin.startswith(("http://", "https://")):
+                raise ImproperlyConfigured(f"{name} has {origin!r}; write it with its scheme, as https://starfish.example.org.")
+        return found
+
     def path(self, name: str, default: str) -> Path:
         """Relative paths are under the root."""
         return (self.root / Path(self.text(name, default)).expanduser()).resolve()
@@ -66,7 +80,7 @@ class Environment:
 def _read_file(path: Path) -> dict[str, str]:
     """`NAME=value` lines; a value may be quoted, and ` # ...` after an unquoted one is a comment."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()  # Windows' editors begin a file with a mark
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError) as error:

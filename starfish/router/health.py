@@ -4,11 +4,13 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import psycopg
 from django.conf import settings
 from django.db import Error, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.db.models import Count, Sum
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect, JsonResponse
+from django.middleware.common import CommonMiddleware
 from django.utils import timezone
 
 from starfish.protocol.problems import Problem
@@ -17,6 +19,15 @@ from starfish.router import access, storage, wire
 from starfish.router.credentials import caller_from
 from starfish.router.models import Artifact, Batch, Project, Run, Site, Sweep
 from starfish.router.plain import refusal
+
+PROBES = ("/healthz", "/readyz")
+
+
+class HostChecked(CommonMiddleware):
+    """Refuses a Host outside ALLOWED_HOSTS, but not to load balancers, which probe by address."""
+
+    def process_request(self, request: HttpRequest) -> HttpResponsePermanentRedirect | None:
+        return None if request.path_info in PROBES else super().process_request(request)
 
 
 def healthz(request: HttpRequest) -> HttpResponse:
@@ -46,9 +57,20 @@ def readiness() -> dict[str, dict[str, Any]]:
         checks["database"] = {"ok": True, "kind": connection.vendor}
         checks["migrations"] = {"ok": not missing, "missing": missing}
         checks["sweep"] = {"ok": True} if missing else _sweep()
-    except Error as error:
-        checks["database"] = {"ok": False, "error": type(error).__name__}
+    except Error:
+        checks["database"] = {"ok": False, "error": why_no_database()}
     return checks
+
+
+def why_no_database() -> str:
+    """In the database's own words; the pool of connections only says that it waited."""
+    try:
+        if connection.vendor == "postgresql":
+            psycopg.connect(**{**connection.get_connection_params(), "connect_timeout": 5}).close()
+        connection.ensure_connection()
+    except (Error, psycopg.Error) as error:
+        return " ".join(str(error).split()) or type(error).__name__
+    return "it did not a moment ago"
 
 
 def unapplied_migrations() -> list[str]:

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
+
 from starfish.router.environment import Environment, secret_key
 
 _HERE = Path(__file__).resolve().parents[2]
@@ -12,11 +14,12 @@ _env = Environment.read(ROOT)
 DEBUG = _env.flag("DEBUG", default=False)
 SECRET_KEY = secret_key(_env)
 ALLOWED_HOSTS = _env.words("ALLOWED_HOSTS", "*")
-CSRF_TRUSTED_ORIGINS = _env.words("CSRF_TRUSTED_ORIGINS")
+CSRF_TRUSTED_ORIGINS = _env.origins("CSRF_TRUSTED_ORIGINS")
 
+_env.refuse("ARTIFACTS_URL", "files are kept in a folder, ARTIFACTS_DIR; object storage is not supported yet")
 ARTIFACTS_DIR = _env.path("ARTIFACTS_DIR", "var/artifacts")
-SITE_TIMEOUT_S = _env.number("SITE_TIMEOUT_S", 60, minimum=1)
-TOKEN_DAYS = _env.number("TOKEN_DAYS", 365, minimum=1)
+SITE_TIMEOUT_S = _env.number("SITE_TIMEOUT_S", 60, minimum=1, maximum=10**7)
+TOKEN_DAYS = _env.number("TOKEN_DAYS", 365, minimum=1, maximum=36_500)
 MAX_UPLOAD_BYTES = _env.number("MAX_UPLOAD_BYTES", 10 * 2**30, minimum=1)
 MAX_JSON_BYTES = _env.number("MAX_JSON_BYTES", 4 * 2**20, minimum=1024)
 SWEEP_EVERY_S = _env.number("SWEEP_EVERY_S", 0)  # set by `starfish router serve`, which sweeps by itself
@@ -31,11 +34,14 @@ def _database() -> dict[str, Any]:
             "USER": _env.text("DATABASE_USER", "postgres"),
             "PASSWORD": _env.secret("DATABASE_PASSWORD"),
             "HOST": host,
-            "PORT": str(_env.number("DATABASE_PORT", 5432, minimum=1)),
-            "OPTIONS": {"pool": {"min_size": 1, "max_size": _env.number("DATABASE_POOL", 20, minimum=2), "timeout": 10}},
+            "PORT": str(_env.number("DATABASE_PORT", 5432, minimum=1, maximum=65_535)),
+            "OPTIONS": {"pool": {"min_size": 1, "max_size": _env.number("DATABASE_POOL", 20, minimum=2, maximum=1000), "timeout": 10}},
         }
     path = _env.path("DATABASE_NAME", "var/router.sqlite3")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ImproperlyConfigured(f"DATABASE_NAME is {path}, whose folder cannot be made: {error}.") from error
     return {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": str(path),
@@ -65,7 +71,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "starfish.router.static.static_files",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.common.CommonMiddleware",
+    "starfish.router.health.HostChecked",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -91,6 +97,7 @@ TEMPLATES = [
 STATIC_URL = "/static/"
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
+SESSION_ENGINE = "starfish.router.api.sessions"
 LOGIN_REDIRECT_URL = "/starfish/api/v1/"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}

@@ -75,12 +75,20 @@ def test_an_address_that_is_none_is_wrong_usage(bind: str) -> None:
 
 def test_wrong_settings_are_sentences(run: Run) -> None:
     refused(run("sites", DEBUG="maybe"), "DEBUG", "True or False")
+    refused(run("serve", ARTIFACTS_URL="s3://bucket"), "ARTIFACTS_URL", "ARTIFACTS_DIR")
+    refused(run("serve", CSRF_TRUSTED_ORIGINS="a.example"), "CSRF_TRUSTED_ORIGINS", "https://")
     run("manage", "migrate", "-v0")
+    refused(run("serve", ARTIFACTS_DIR="/proc/nowhere"), "ARTIFACTS_DIR", "/proc/nowhere")
     refused(run("serve", "--bind", "192.0.2.1:8000"), "Cannot listen on 192.0.2.1:8000")
 
 
 def test_a_database_that_is_away_is_a_sentence(run: Run) -> None:
     refused(run("sites", DATABASE_NAME="/proc/nowhere.sqlite3"), "database")
+    refused(run("sites", DATABASE_NAME="/proc/nowhere/router.sqlite3"), "DATABASE_NAME", "folder")
+    migrate = run("manage", "migrate", DATABASE_HOST="127.0.0.1", DATABASE_PORT="1", DATABASE_NAME="x")  # nobody listens there
+    assert migrate.returncode == 1
+    assert "refused" in migrate.stderr
+    assert "Traceback" not in migrate.stderr
 
 
 def test_no_migration_is_missing(run: Run) -> None:

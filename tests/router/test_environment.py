@@ -45,16 +45,29 @@ def test_a_line_that_is_none_is_named(tmp_path: Path, text: str) -> None:
 
 
 def test_wrong_values_are_named_with_what_is_allowed(tmp_path: Path) -> None:
-    env = Environment({"DEBUG": "maybe", "PORT": "-1", "NUMBER": "٣", "LEVEL": "loud"}, tmp_path)
+    env = Environment(
+        {"DEBUG": "maybe", "PORT": "-1", "NUMBER": "٣", "LEVEL": "loud", "LARGE": "10", "HUGE": "9" * 5000, "ORIGINS": "a.example"},
+        tmp_path,
+    )
     for ask, message in (
         (lambda: env.flag("DEBUG", default=False), "DEBUG is 'maybe'; write True or False"),
         (lambda: env.number("PORT", 1), "PORT is '-1'"),
         (lambda: env.number("NUMBER", 1), "NUMBER"),
         (lambda: env.number("ABSENT", 1, minimum=2), "2 or more"),
+        (lambda: env.number("LARGE", 1, maximum=9), "from 0 to 9"),
+        (lambda: env.number("HUGE", 1), "HUGE"),
+        (lambda: env.origins("ORIGINS"), "https://"),
+        (lambda: env.refuse("LARGE", "it means nothing here"), "LARGE is set, but it means nothing here"),
         (lambda: env.choice("LEVEL", "INFO", ("INFO", "ERROR")), "INFO, ERROR"),
     ):
         with pytest.raises(ImproperlyConfigured, match=message):
             ask()
+
+
+def test_a_file_from_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DEBUG", raising=False)
+    (tmp_path / ".env").write_bytes(b"\xef\xbb\xbfDEBUG=True\r\nX=1\r\n")
+    assert Environment.read(tmp_path).flag("DEBUG", default=False) is True
 
 
 def test_secrets_may_come_from_files(tmp_path: Path) -> None:
