@@ -20,4 +20,4 @@ def refused(caller: Caller | None, action: str, subject: str) -> None:
     account = caller.user if caller else None
     since = timezone.now() - REFUSALS_APART
     if not AuditEvent.objects.filter(account=account, action=action[:50], refused=True, at__gt=since).exists():
-        AuditEvent.objects.create(account=account, action=action[:50], subject=subject[:200], refused=True)
+        AuditEvent.objects.create(account=account, action=action[:50], subject=subject.replace("\0", "%00")[:200], refused=True)

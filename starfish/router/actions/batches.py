@@ -2,7 +2,7 @@
 
 from django.db import transaction
 
-from starfish.protocol.problems import Invalid, NotFound
+from starfish.protocol.problems import Invalid, InvalidFields, NotFound
 from starfish.router.access import Caller, require_acting
 from starfish.router.actions import audit, task_list
 from starfish.router.actions.projects import coordinator_of, live_runs, lock_project
@@ -27,9 +27,13 @@ def open_batch(caller: Caller, project_id: int) -> Batch:
         silent = [member.site.name for member in members if member.site.status != Site.SiteStatus.CONNECTED]
         if silent:
             raise Invalid(f"Not all sites are connected: {', '.join(silent)}")
+        try:
+            tasks = task_list.checked(project.tasks)  # they may have come by another way than the API
+        except InvalidFields as error:
+            raise Invalid(error.detail) from error
         project.batch += 1
         project.save(update_fields=["batch", "updated_at"])
-        batch = Batch.objects.create(project=project, number=project.batch, tasks=task_list.completed(project.tasks))
+        batch = Batch.objects.create(project=project, number=project.batch, tasks=tasks)
         Run.objects.bulk_create([_run(batch, member) for member in members])
         announce(member.site_id for member in members)
         audit.changed(caller, "batch.open", f"project {project.pk}, batch {batch.number}")

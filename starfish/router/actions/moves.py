@@ -82,6 +82,8 @@ def move(it: Locked, event: Event, *, whole: bool, end_task: bool = False) -> No
             moves = {} if target is it.run.state else {it.run.pk: target}
     except IllegalMove as error:
         raise it.conflict(error.detail) from error
+    if moves and event is Event.ADVANCE and _is_last_round(it.batch, end_task=end_task):
+        raise it.conflict(f'The run is "{it.run.state.word}"; this was the last round of the last task: move to "Success" (8).')
     _set(it, moves)
     if moves and event is Event.ADVANCE:
         _next_round(it, end_task=end_task)
@@ -123,6 +125,11 @@ def _set(it: Locked, moves: Mapping[int, RunStatus]) -> None:
     announce([it.coordinator.site_id, *(it.runs[run_id].site_id for run_id in moves)])
 
 
+def _is_last_round(batch: Batch, *, end_task: bool) -> bool:
+    ends = end_task or batch.config["current_round"] >= batch.config["total_round"]
+    return ends and batch.cur_seq >= len(batch.tasks)
+
+
 def _next_round(it: Locked, *, end_task: bool) -> None:
     """Counters of the whole batch. A task that ends early has had all its rounds: old clients find its last model so."""
     batch, config = it.batch, it.batch.config
@@ -130,9 +137,7 @@ def _next_round(it: Locked, *, end_task: bool) -> None:
         config["total_round"] = config["current_round"]
     if config["current_round"] < config["total_round"]:
         config["current_round"] += 1
-    elif batch.cur_seq < len(batch.tasks):
-        batch.cur_seq += 1
     else:
-        raise it.conflict('The run is "Aggregating"; this was the last round of the last task: move to "Success" (8).')
+        batch.cur_seq += 1
     batch.save(update_fields=["tasks", "cur_seq", "updated_at"])
     announce(run.site_id for run in it.runs.values())

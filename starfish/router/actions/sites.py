@@ -6,8 +6,8 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from starfish.protocol.problems import Conflict, Forbidden, InvalidFields
-from starfish.router.access import Caller, require_acting, site_by_id, site_by_uid
+from starfish.protocol.problems import Conflict, Forbidden, InvalidFields, NotFound
+from starfish.router.access import SITE_NOT_FOUND, Caller, require_acting, site_by_id, site_by_uid
 from starfish.router.actions import audit
 from starfish.router.models import Site
 
@@ -36,8 +36,7 @@ def insert_site(site: Site) -> Site:
 def change_site(caller: Caller, site_id: int, *, name: str | None, uid: UUID | None, description: str | None) -> Site:
     """What is None stays. Raises NotFound, Forbidden, InvalidFields."""
     with transaction.atomic():
-        site = site_by_id(caller, site_id)
-        require_acting(caller, site.pk)
+        site = _lock(caller, site_id)
         if uid is not None and uid != site.uid:
             raise InvalidFields({"uid": ["A site's uid is fixed at its creation."]})
         site.name = site.name if name is None else name
@@ -55,8 +54,7 @@ def change_site(caller: Caller, site_id: int, *, name: str | None, uid: UUID | N
 def delete_site(caller: Caller, site_id: int) -> None:
     """Raises NotFound, Forbidden, Conflict."""
     with transaction.atomic():
-        site = site_by_id(caller, site_id)
-        require_acting(caller, site.pk)
+        site = _lock(caller, site_id)
         if site.runs.exists() or site.projects.filter(batches__isnull=False).exists():
             raise Conflict("This site has runs; it stays, so that what was computed can be traced.")
         site.delete()
@@ -70,6 +68,15 @@ def heartbeat(caller: Caller, uid: UUID, *, connected: bool) -> None:
     status = Site.SiteStatus.CONNECTED if connected else Site.SiteStatus.DISCONNECTED
     now = timezone.now()
     Site.objects.filter(pk=site.pk).update(status=status, last_seen_at=now, updated_at=now)
+
+
+def _lock(caller: Caller, site_id: int) -> Site:
+    """The caller's own, held to the end of the transaction. Raises NotFound, Forbidden."""
+    require_acting(caller, site_by_id(caller, site_id).pk)
+    site = Site.objects.select_for_update().filter(pk=site_id).first()
+    if site is None:
+        raise NotFound(SITE_NOT_FOUND)
+    return site
 
 
 def _refuse_taken(site: Site) -> None:

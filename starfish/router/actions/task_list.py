@@ -1,6 +1,5 @@
 """A project's tasks as the router keeps them: ordered, and each with its rounds counted. What they mean is the sites' matter."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from starfish.protocol.problems import InvalidFields
@@ -16,11 +15,6 @@ def checked(tasks: Any) -> list[dict[str, Any]]:
     if len(tasks) > MOST_TASKS:
         raise _wrong(f"A project has at most {MOST_TASKS} tasks.")
     return [_task(number, task) for number, task in enumerate(tasks, start=1)]
-
-
-def completed(tasks: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Tasks that did not come through `checked`, with both counters of rounds."""
-    return [{**task, "config": {"total_round": 1, "current_round": 1, **task.get("config", {})}} for task in tasks]
 
 
 def _task(number: int, task: Any) -> dict[str, Any]:

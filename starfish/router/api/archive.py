@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO
 
 from asgiref.sync import sync_to_async
 from django.core.handlers.asgi import ASGIRequest
@@ -10,6 +10,7 @@ from django.http import StreamingHttpResponse
 from rest_framework.request import Request
 from zipstream import ZIP_STORED, ZipStream  # type: ignore[import-untyped]
 
+from starfish.protocol.problems import NotFound
 from starfish.router import storage, wire
 from starfish.router.models import Artifact
 
@@ -28,19 +29,26 @@ class Member:
         owner = reader if it.kind == Artifact.Kind.MODEL else it.run_id
         return cls(artifact_id=it.pk, key=it.key, name=wire.member_name(owner, it.task_seq, it.round_seq, it.name))
 
-    def chunks(self) -> Iterator[bytes]:
-        """Opened when its turn comes; where it was replaced meanwhile, what replaced it."""
+    def open(self) -> BinaryIO:
+        """Where it was replaced meanwhile, what replaced it. Raises FileNotFoundError."""
         try:
-            file = storage.open_file(self.key)
+            return storage.open_file(self.key)
         except FileNotFoundError:
-            file = storage.open_file(Artifact.objects.values_list("key", flat=True).get(pk=self.artifact_id))
-        yield from storage.chunks(file)
+            return storage.open_file(Artifact.objects.values_list("key", flat=True).get(pk=self.artifact_id))
+
+    def chunks(self) -> Iterator[bytes]:
+        """Opened when its turn comes."""
+        yield from storage.chunks(self.open())
 
 
 def zipped(request: Request, filename: str, members: list[Member]) -> StreamingHttpResponse:
-    """Stored, not compressed: payloads are numbers or ciphertext."""
+    """Stored, not compressed: payloads are numbers or ciphertext. Raises NotFound: a zip that breaks off says nothing of why."""
     stream = ZipStream(compress_type=ZIP_STORED)
     for member in members:
+        try:
+            member.open().close()
+        except FileNotFoundError:
+            raise NotFound(f"The router has lost {member.name}: its files were not restored with its database.") from None
         stream.add(member.chunks(), member.name)
     content: Any = _in_threads(iter(stream)) if isinstance(request._request, ASGIRequest) else iter(stream)
     headers = {"Content-Disposition": f'attachment; filename="{filename}"'}

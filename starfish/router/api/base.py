@@ -8,6 +8,7 @@ from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 from rest_framework.viewsets import GenericViewSet
 
+from starfish.protocol.problems import Invalid
 from starfish.router.access import Caller
 from starfish.router.actions import idempotency
 from starfish.router.actions.idempotency import Answer
@@ -19,6 +20,11 @@ class View(GenericViewSet[Any]):
 
     lookup_value_regex = "[^/]+"
     part_b = False
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        if "Transfer-Encoding" in request.headers and not request.headers.get("Content-Length"):
+            raise Invalid("Send the body with a Content-Length; one of unknown length (chunked) is not taken here.")
 
     @property
     def caller(self) -> Caller:

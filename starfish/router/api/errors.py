@@ -4,9 +4,9 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from django.core.exceptions import PermissionDenied, SuspiciousOperation
-from django.db import InterfaceError, OperationalError
-from django.http import Http404
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation, TooManyFieldsSent, TooManyFilesSent
+from django.db import DataError, Error, IntegrityError, InterfaceError, OperationalError
+from django.http import Http404, UnreadablePostError
 from rest_framework import exceptions
 from rest_framework.response import Response
 
@@ -27,7 +27,7 @@ def answer(error: Exception, context: Mapping[str, Any]) -> Response | None:
     headers = dict(_headers(error))
     if isinstance(problem, problems.Forbidden):
         caller = request.auth if isinstance(request.auth, Caller) else None
-        audit.refused(caller, f"{request.method} {view.__class__.__name__}", request.path)
+        _audit(caller, f"{request.method} {view.__class__.__name__}", request.path)
     if wants_document(request, part_b=getattr(view, "part_b", False)):
         response = Response(problem.document(), status=problem.status, content_type=problems.MEDIA_TYPE, headers=headers)
     else:
@@ -53,12 +53,30 @@ def as_problem(error: Exception) -> Problem | None:
         return problems.NotFound("Not found")
     if isinstance(error, PermissionDenied):
         return problems.Forbidden("Not allowed")
-    if isinstance(error, SuspiciousOperation):
+    if isinstance(error, (TooManyFilesSent, TooManyFieldsSent, RequestDataTooBig)):
+        return problems.TooLarge("A request has at most 100 files, 1000 fields, and 2.5 MB beside its files.")
+    if isinstance(error, (SuspiciousOperation, UnreadablePostError)):
         return problems.Invalid("The request cannot be read")
     if isinstance(error, (OperationalError, InterfaceError)):
         log.error("database_unavailable error=%s", type(error).__name__)
         return problems.Unavailable("The database does not answer; try again in a moment.")
+    if isinstance(error, IntegrityError):
+        log.warning("changed_meanwhile error=%s", error)
+        return problems.Conflict("What this request refers to was changed at the same moment; look again.")
+    if isinstance(error, DataError):
+        return problems.Invalid("The request holds a value that the database cannot keep.")
+    if isinstance(error, OSError):
+        log.error("storage_unavailable error=%s", error)
+        return problems.Unavailable("The router cannot read or write its files now; its operator finds the reason in the log.")
     return None
+
+
+def _audit(caller: Caller | None, action: str, subject: str) -> None:
+    """The refusal stands, whether or not it can be written down."""
+    try:
+        audit.refused(caller, action, subject)
+    except Error as error:
+        log.error("audit_failed action=%s error=%s", action, type(error).__name__)
 
 
 class _Other(Problem):
@@ -90,4 +108,4 @@ def _headers(error: Exception) -> Mapping[str, str]:
     header = getattr(error, "auth_header", None)
     if header:
         return {"WWW-Authenticate": header}
-    return {"Retry-After": "5"} if isinstance(error, (OperationalError, InterfaceError)) else {}
+    return {"Retry-After": "5"} if isinstance(error, (OperationalError, InterfaceError, OSError)) else {}

@@ -33,7 +33,7 @@ class BoundedMultiPartParser(MultiPartParser):
     def parse(self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None) -> Any:
         assert parser_context is not None
         length = parser_context["request"].META.get("CONTENT_LENGTH") or "0"
-        if not length.isdigit() or int(length) > settings.MAX_UPLOAD_BYTES:
+        if not (length.isascii() and length.isdigit()) or int(length) > settings.MAX_UPLOAD_BYTES:
             raise TooLarge(f"An upload has at most {settings.MAX_UPLOAD_BYTES} bytes (MAX_UPLOAD_BYTES of the router).")
         parsed = super().parse(stream, media_type, parser_context)
         if not all(acceptable(value) for values in parsed.data.lists() for value in values[1]):

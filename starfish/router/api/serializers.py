@@ -11,12 +11,21 @@ from starfish.router.wire import ROLE_WORDS, RUN_WORDS, SITE_WORDS
 TEXT = 10_000
 
 
-def _id(**options: Any) -> serializers.IntegerField:
-    return serializers.IntegerField(min_value=1, max_value=LARGEST_ID, **options)
+class StrictNumber(serializers.IntegerField):
+    """A whole number, or its ASCII digits, as forms send it: Python would read `1_0` and other alphabets' digits, too."""
+
+    def to_internal_value(self, data: Any) -> int:
+        if isinstance(data, str) and not (data.isascii() and data.removeprefix("-").isdigit()):
+            self.fail("invalid")
+        return super().to_internal_value(data)
 
 
-def _number(**options: Any) -> serializers.IntegerField:
-    return serializers.IntegerField(min_value=1, max_value=LARGEST_NUMBER, **options)
+def _id(**options: Any) -> StrictNumber:
+    return StrictNumber(min_value=1, max_value=LARGEST_ID, **options)
+
+
+def _number(**options: Any) -> StrictNumber:
+    return StrictNumber(min_value=1, max_value=LARGEST_NUMBER, **options)
 
 
 class StrictText(serializers.CharField):
@@ -36,7 +45,7 @@ class SiteRequest(serializers.Serializer[Any]):
 
 class Heartbeat(serializers.Serializer[Any]):
     uid = serializers.UUIDField()
-    status = serializers.IntegerField(min_value=0, max_value=1)
+    status = StrictNumber(min_value=0, max_value=1)
 
 
 class ProjectRequest(serializers.Serializer[Any]):
@@ -55,11 +64,11 @@ class ParticipantRequest(serializers.Serializer[Any]):
 
 
 class StartRequest(serializers.Serializer[Any]):
-    project = _id()
+    project = StrictNumber(min_value=0, max_value=LARGEST_ID)  # 0 is a project that does not exist: a sentence, as for any other
 
 
 class StatusRequest(serializers.Serializer[Any]):
-    status = serializers.IntegerField(min_value=0, max_value=8)
+    status = StrictNumber(min_value=0, max_value=8)
     update_all = serializers.BooleanField(default=False)
     increase_round = serializers.BooleanField(default=False)
 
