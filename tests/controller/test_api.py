@@ -10,6 +10,7 @@ import pytest
 
 from starfish.controller.api import Site
 from starfish.controller.api.mappings import MappingChange
+from starfish.controller.api.runs import log_file
 from starfish.controller.api.site import checked_router
 from starfish.controller.errors import DataProblem, FileError, HomeError, NotAllowed, NotNow, UnknownName
 from starfish.sdk import Forbidden, Problem, RouterUnreachable
@@ -289,6 +290,14 @@ def test_a_site_that_cannot_come_up_never_says_that_it_is(a: Site, damage: str) 
     with pytest.raises(HomeError, match=damage):
         a.up(lambda: said.append("up"))
     assert not said
+
+
+def test_every_site_has_a_log_file_of_its_own(tmp_path: Path) -> None:
+    """Whatever the sites are called."""
+    names = ["Clinic/North", "Clinic:North", "..", "大学病院" * 25, "大学病院" * 24 + "大学病室"]
+    for name in names:
+        log_file(tmp_path, name).write_text(name)
+    assert sorted(path.read_text() for path in tmp_path.iterdir()) == sorted(names)
 
 
 @pytest.mark.parametrize("name", ["", " a", "a/b", "a\nb"])

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -176,13 +177,13 @@ class RunActions:
         state = self.show(ref, batch)
         report = self.report(ref, batch)
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "report.json").write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n")
+        (folder / "report.json").write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         write_tables(report, folder)
         for task in report["tasks"]:
             for model in self._download(state, "artifacts", folder, position=(task["seq"], task["rounds"])):
                 model.rename(folder / f"task{task['seq']}-{task['model']}.model")
         for log in self._logs(state):
-            (folder / f"log-{FOREIGN.sub('_', log.site)}.txt").write_text(log.text)
+            log_file(folder, log.site).write_text(log.text, encoding="utf-8")
         return sorted(path for path in folder.rglob("*") if path.is_file())
 
     def _must_be_up(self) -> None:
@@ -304,6 +305,13 @@ class RunActions:
             return []
         with self.site.home.journal() as journal:
             return journal.events((project_id, batch), after=position)
+
+
+def log_file(folder: Path, site: str) -> Path:
+    """Where a site's log goes: its name as far as a file can have it, and no other site's file."""
+    stem = f"log-{FOREIGN.sub('_', site)[:50]}"
+    numbers = (f"{stem}-{number}.txt" for number in count(2))
+    return next(path for name in chain([f"{stem}.txt"], numbers) if not (path := folder / name).exists())
 
 
 def _site_state(run: "Run", name: str) -> SiteState:
