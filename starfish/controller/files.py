@@ -1,32 +1,40 @@
 """Files that must survive a power cut and that only their owner may read."""
 
+import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from starfish.controller.errors import HomeError
 
 
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """What a file's bytes came to."""
+
+    size: int
+    sha256: str
+
+
 def write_durably(path: Path, data: bytes, *, mode: int = 0o600) -> None:
     """Replace `path` in one step: readers see the old bytes or the new ones, and the new ones are on the disk on return."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with suppress(FileNotFoundError):
-        temporary.unlink()
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        with suppress(FileNotFoundError):
-            temporary.unlink()
-        raise
-    sync_folder(path.parent)
+    with _replacing(path, mode) as descriptor:
+        _write_all(descriptor, data)
+
+
+def write_pieces(path: Path, pieces: Iterable[bytes | memoryview], *, mode: int = 0o600) -> Written:
+    """As `write_durably`; the digest is taken on the way, so that the bytes are looked at once."""
+    size, digest = 0, hashlib.sha256()
+    with _replacing(path, mode) as descriptor:
+        for piece in pieces:
+            digest.update(piece)
+            _write_all(descriptor, piece)
+            size += len(piece)
+    return Written(size=size, sha256=digest.hexdigest())
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -67,3 +75,30 @@ def locked(path: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def _replacing(path: Path, mode: int) -> Iterator[int]:
+    """The descriptor of a new file, which takes the place of `path` where the block ends without an error."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with suppress(FileNotFoundError):
+        temporary.unlink()
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    try:
+        try:
+            yield descriptor
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        os.replace(temporary, path)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            temporary.unlink()
+        raise
+    sync_folder(path.parent)
+
+
+def _write_all(descriptor: int, data: bytes | memoryview) -> None:
+    left = memoryview(data)
+    while left:
+        left = left[os.write(descriptor, left) :]
