@@ -4,7 +4,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from starfish.tasks.blocks import ITEMS, blocks, give_back
+
 Array = np.ndarray
+SPLITTER = 2.0**27 + 1.0
 LARGEST, SMALLEST = 1e100, 1e-100
 """Of larger values the squares and their sums may not be finite, and of columns of smaller ones they may be 0."""
 
@@ -12,7 +15,9 @@ LARGEST, SMALLEST = 1e100, 1e-100
 class CompensatedSum:
     """A running sum of arrays of one shape, kept as an unevaluated pair: the error is below one rounding of the total.
 
-    Source: Neumaier (1974), "Rundungsfehleranalyse einiger Verfahren zur Summation endlicher Summen", element by element.
+    Besides the pair, nothing of the arrays' size is held; a term is read once, block by block, and not kept. Source: Neumaier
+    (1974), "Rundungsfehleranalyse einiger Verfahren zur Summation endlicher Summen", element by element; the error of an addition by
+    Knuth's TwoSum, which is the same number without asking which term is the larger.
     """
 
     def __init__(self) -> None:
@@ -20,21 +25,53 @@ class CompensatedSum:
         self._low: Array | None = None
 
     def add(self, term: Array | float) -> None:
+        """Raises ValueError where `term` is of another shape than the ones before."""
         term = np.asarray(term, dtype=np.float64)
         if self._high is None or self._low is None:
-            self._high, self._low = term.copy(), np.zeros_like(term)
+            self._high, self._low = np.array(term, order="C"), np.zeros(term.shape)
+            give_back(term)
             return
-        total = self._high + term
-        larger = np.abs(self._high) >= np.abs(term)
-        self._low = self._low + np.where(larger, (self._high - total) + term, (term - total) + self._high)
-        self._high = total
+        if term.shape != self._high.shape:
+            raise ValueError(f"an array of shape {term.shape} can't be added to ones of shape {self._high.shape}")
+        highs, lows = self._high.reshape(-1), self._low.reshape(-1)
+        totals, shares, errors = (np.empty(min(term.size, ITEMS)) for _ in range(3))
+        for place, block in blocks(term):
+            high, low, size = highs[place], lows[place], len(block)
+            total = np.add(high, block, out=totals[:size])
+            share = np.subtract(total, high, out=shares[:size])
+            error = np.subtract(total, share, out=errors[:size])
+            np.subtract(high, error, out=error)
+            np.subtract(block, share, out=share)
+            np.add(error, share, out=error)
+            np.add(low, error, out=low)
+            high[:] = total
 
     @property
     def total(self) -> Array:
         """The sum; raises ValueError where nothing was added."""
+        high, low = self._pair()
+        return np.asarray(high + low)
+
+    def mean(self, terms: int) -> Array:
+        """The sum divided by the number of terms: where all are equal, it is that term to the last bit. Terms are below 1e290.
+
+        The quotient's remainder is taken exactly (Dekker's splitting) and divided once more.
+        """
+        high, low = self._pair()
+        mean = np.empty(high.shape)
+        means, lows = mean.reshape(-1), low.reshape(-1)
+        for place, block in blocks(high):
+            quotient = (block + lows[place]) / terms
+            split = quotient * SPLITTER
+            upper = split - (split - quotient)
+            left = ((block - upper * terms) - (quotient - upper) * terms) + lows[place]
+            means[place] = quotient + left / terms
+        return mean
+
+    def _pair(self) -> tuple[Array, Array]:
         if self._high is None or self._low is None:
             raise ValueError("nothing was added")
-        return np.asarray(self._high + self._low)
+        return self._high, self._low
 
 
 @dataclass

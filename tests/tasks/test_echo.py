@@ -60,7 +60,8 @@ def test_sizes_that_are_none(size: int, sentence: str) -> None:
         Payload(meta={"stage": "echo"}),
         Payload(meta={"stage": "echo"}, arrays={"array": np.zeros(9)}),
         Payload(meta={"stage": "echo"}, arrays={"array": np.zeros((2, 4))}),
-        Payload(meta={"stage": "echo"}, arrays={"array": np.full(8, np.inf)}),
+        Payload(meta={"stage": "echo"}, arrays={"array": np.full(8, np.nan)}),
+        Payload(meta={"stage": "echo"}, arrays={"array": np.full(8, 1.5)}),
         Payload(meta={"stage": "echo"}, arrays={"array": np.zeros(8), "more": np.zeros(1)}),
     ],
 )

@@ -7,6 +7,7 @@ import numpy as np
 from pydantic import Field
 
 from starfish.tasks.api import Count, Outcome, Rows, Task, TaskConfig, TaskReport
+from starfish.tasks.blocks import blocks
 from starfish.tasks.errors import BadUpdate, NoEstimate
 from starfish.tasks.payload import Payload
 from starfish.tasks.received import refusal
@@ -70,7 +71,7 @@ class Echo(Task):
             raise NoEstimate("No site sent an update.", code="no-updates")
         rounds = 1 if model is None else int(model.meta["rounds"]) + 1
         meta = {"stage": STAGE, "rounds": rounds, "sites": sites}
-        return Outcome(model=Payload(meta=meta, arrays={ARRAY: total.total / sites}), done=rounds >= self.config.total_round)
+        return Outcome(model=Payload(meta=meta, arrays={ARRAY: total.mean(sites)}), done=rounds >= self.config.total_round)
 
     def report(self, model: Payload, *, site_names: Mapping[str, str] | None = None) -> TaskReport:
         fit: dict[str, Any] = {"rounds": model.meta["rounds"], "bytes": self.config.bytes, "sites": model.meta["sites"]}
@@ -93,6 +94,6 @@ class Echo(Task):
         array = payload.arrays[ARRAY]
         if array.dtype != np.float64 or array.shape != (self._size,):
             return f"'{ARRAY}' is {array.dtype} of shape {array.shape}, not float64 of shape {(self._size,)}"
-        if not payload.finite():
-            return f"'{ARRAY}' has a number that is not finite"
+        if not all(block.min() >= 0.0 and block.max() <= 1.0 for _, block in blocks(array)):
+            return f"'{ARRAY}' has a number that is not between 0 and 1"
         return None
