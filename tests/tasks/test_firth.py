@@ -49,6 +49,23 @@ def test_a_separating_column_has_its_estimate(sizes: list[int]) -> None:
     assert report.fit["aic"] is None
 
 
+@pytest.mark.parametrize(("n", "most"), [(6, 18), (40, 28), (1000, 48)])
+def test_a_column_that_orders_all_outcomes_has_its_estimate_within_the_default_rounds(n: int, most: int) -> None:
+    """Complete separation: the maximum is far out, and Newton's steps without the leverages' change would take twice the rounds."""
+    a = np.arange(float(n))
+    y = (a >= n // 2).astype(float)
+    report, rounds = federated(
+        build("LogisticRegressionStats", VARIABLES, formula="y ~ a", penalty="firth"), dealt(rows(y=y, a=a), [n // 2, n - n // 2])
+    )
+    assert report.converged
+    assert rounds <= most
+    x = np.column_stack([np.ones(n), (a - a.mean()) / a.std()])
+    slope = by_term(report)["a"]["estimate"]
+    beta = np.array([by_term(report)["(Intercept)"]["estimate"] + slope * a.mean(), slope * a.std()])
+    score, information = modified_score(x, y, beta)
+    assert score @ np.linalg.solve(information, score) <= 1e-12
+
+
 def test_a_two_by_two_table_gets_half_a_case_in_each_cell() -> None:
     """Of a saturated model Firth's penalty is known in closed form."""
     b = np.repeat([0.0, 1.0], [30, 12])

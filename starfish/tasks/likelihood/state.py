@@ -53,7 +53,7 @@ class State:
         moments = self.meta.get("moments")
         for name in variables:
             pair = moments.get(name) if isinstance(moments, dict) else None
-            if not (_two_numbers(pair) and pair[1] > 0):
+            if not _mean_and_sd(pair):
                 raise refusal(f"it has no mean and standard deviation of {name}")
 
     def require_site(self, site: str) -> None:
@@ -75,8 +75,9 @@ class State:
         return self.sites.index(site_digest(site))
 
 
-def _two_numbers(pair: Any) -> bool:
-    return isinstance(pair, list) and len(pair) == 2 and all(type(value) is float and math.isfinite(value) for value in pair)
+def _mean_and_sd(pair: Any) -> bool:
+    numbers = isinstance(pair, list) and len(pair) == 2 and all(type(value) is float and math.isfinite(value) for value in pair)
+    return numbers and pair[1] > 0
 
 
 def rows_digest(uid: str, n: float) -> str:

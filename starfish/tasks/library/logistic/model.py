@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 from scipy import special
 
 from starfish.tasks.api import Count, Rows
@@ -15,14 +15,23 @@ from starfish.tasks.likelihood.stages import Pooled
 from starfish.tasks.payload import number
 
 Array = np.ndarray
+FIRTH_ROUNDS = 100
+"""Two a point, and under separation the maximum is far out."""
 
 
 class LogisticConfig(LikelihoodConfig):
     """Adds a penalty against separation."""
 
     penalty: Literal["none", "firth"] = Field(
-        default="none", description="firth: the likelihood times the root of the information's determinant; finite under separation."
+        default="none",
+        description="firth: the likelihood times the root of the information's determinant; finite under separation. Where it is asked "
+        f"for, total_round is {FIRTH_ROUNDS} by default.",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _more_rounds(cls, given: Any) -> Any:
+        return {"total_round": FIRTH_ROUNDS, **given} if isinstance(given, dict) and given.get("penalty") == "firth" else given
 
 
 class LogisticRegressionStats(LikelihoodTask):
