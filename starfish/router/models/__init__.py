@@ -6,6 +6,7 @@ from starfish.router.models.batch import Batch
 from starfish.router.models.project import Project, ProjectParticipant
 from starfish.router.models.run import Run, RunTransition
 from starfish.router.models.site import EnrolCode, Site, SiteToken
+from starfish.router.models.telemetry import RunLines, RunProgress
 from starfish.router.models.upload import Upload
 
 __all__ = [
@@ -17,6 +18,8 @@ __all__ = [
     "Project",
     "ProjectParticipant",
     "Run",
+    "RunLines",
+    "RunProgress",
     "RunTransition",
     "Site",
     "SiteToken",
