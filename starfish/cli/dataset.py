@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 app = noun("The site's data, and how columns map to a project's variables.")
 
+LONGEST_SHOWN = 60
+
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The dataset's name.")]
 For = Annotated[str, typer.Argument(metavar="PROJECT", help="A project's name or id, or a project file.")]
 
@@ -157,7 +159,11 @@ def _page(page: "DatasetPage") -> "RenderableType":
 
     columns = plain_table("Column", "Some of its values")
     for column, values in page.columns.items():
-        columns.add_row(column, ", ".join(value if value else "(empty)" for value in values))
+        columns.add_row(column, ", ".join(_clipped(value) if value else "(empty)" for value in values))
     mapped = ", ".join(f"{project} (version {version})" for project, version in page.mappings.items())
     head = {"Dataset": page.name, "Source": page.source, "Rows": str(page.rows), "Mapped for": mapped or "no project yet"}
     return Group(facts(head), "", columns)
+
+
+def _clipped(value: str) -> str:
+    return value if len(value) <= LONGEST_SHOWN else f"{value[: LONGEST_SHOWN - 1]}…"

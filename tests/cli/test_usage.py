@@ -9,6 +9,7 @@ import typer
 from typer.testing import CliRunner
 
 import starfish
+from starfish.cli.console import SafeConsole
 from starfish.cli.main import NOUNS, app
 
 runner = CliRunner()
@@ -150,8 +151,6 @@ def test_what_nobody_expected_is_a_sentence_without_a_traceback() -> None:
 def test_texts_of_other_sites_cannot_steer_the_terminal() -> None:
     from rich.text import Text
 
-    from starfish.cli.console import SafeConsole
-
     console = SafeConsole(force_terminal=True, width=80)
     with console.capture() as capture:
         console.print(Text("one\x1b]0;title\x07\x1b[2Jtwo\u202e\nthree"))
@@ -183,3 +182,14 @@ def test_a_password_file_without_a_password(content: bytes, reason: str, tmp_pat
     result = runner.invoke(app, [*words, "--username", "u", "--password-file", str(tmp_path / "pw")])
     assert (result.exit_code, result.stdout) == (2, "")
     assert reason in result.stderr
+
+
+def test_a_page_of_a_dataset_clips_long_texts() -> None:
+    from starfish.cli.dataset import _page
+    from starfish.controller.api.datasets import DatasetPage
+
+    page = DatasetPage(name="d", source="d.csv", added="", rows=1, columns={"note": ["x" * 100_000, ""]}, mappings={})
+    console = SafeConsole(width=10_000)
+    with console.capture() as capture:
+        console.print(_page(page))
+    assert f"{'x' * 59}…, (empty)" in capture.get()

@@ -233,7 +233,7 @@ class RunActions:
         with tempfile.TemporaryDirectory() as folder:
             for match, path in sorted(self._stored(state, Path(folder)), key=lambda pair: _place(pair[0])):
                 if match["name"].endswith(".txt"):
-                    text, run = path.read_text(errors="replace"), int(match["run"])
+                    text, run = path.read_text(encoding="utf-8", errors="replace"), int(match["run"])
                     before = texts.get(run, "")
                     texts[run] = text if text.startswith(before) else before + text
         return [SiteLog(site=names.get(run, f"run {run}"), text=text) for run, text in texts.items()]
