@@ -97,6 +97,7 @@ TEMPLATES = [
 STATIC_URL = "/static/"
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
+AUTHENTICATION_BACKENDS = ["starfish.router.api.authentication.LoginPage"]
 SESSION_ENGINE = "starfish.router.api.sessions"
 LOGIN_REDIRECT_URL = "/starfish/api/v1/"
 AUTH_PASSWORD_VALIDATORS = [

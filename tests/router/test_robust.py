@@ -1,20 +1,22 @@
 """What nobody should send, and what should not happen: an answer with a sentence, never a failure inside."""
 
+from base64 import b64encode
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.conf import settings as django_settings
+from django.contrib.auth.models import User
 from django.db import DataError, IntegrityError
 from django.test import Client
 
 from starfish.protocol.run_state import RunStatus
 from starfish.router import access, storage
-from starfish.router.actions import audit, sites
+from starfish.router.actions import audit, moves, sites
 from starfish.router.api.errors import as_problem
 from starfish.router.models import AuditEvent, Project, Site
-from tests.router.world import BASE, ROUND, World
+from tests.router.world import ADMIN, BASE, ROUND, Http, World
 
 S = RunStatus
 
@@ -38,6 +40,18 @@ def test_a_cookie_that_is_no_session_is_nobodys(db: None, cookie: str) -> None:
     client = Client(raise_request_exception=False, headers={"cookie": f"sessionid={cookie}"})
     assert client.get(f"{BASE}sites/").status_code == 401
     assert client.get("/starfish/api-auth/login/").status_code == 200
+
+
+def test_the_login_page_is_throttled_as_basic_is(world: World) -> None:
+    client, page = Client(), "/starfish/api-auth/login/"
+    assert client.post(page, {"username": ADMIN[0], "password": ADMIN[1]}).status_code == 302
+    assert client.get(f"{BASE}sites/").status_code == 200
+    User.objects.create_user("guessed", password="right")
+    for number in range(30):
+        assert client.post(page, {"username": "guessed", "password": f"wrong {number}"}).status_code == 200
+    assert client.post(page, {"username": "guessed", "password": "right"}).status_code == 200, "not now"
+    basic = Http(authorization="Basic " + b64encode(b"guessed:right").decode())
+    assert basic.get("sites/").status_code == 429
 
 
 def test_probes_come_by_address(db: None, settings: Any) -> None:
@@ -104,6 +118,18 @@ def test_a_refused_round_names_the_state_that_the_run_is_in(world: World) -> Non
     assert answer.status_code == 409
     assert (answer.json()["state"], answer.json()["task_seq"]) == ("Aggregating", 2)
     assert world.words() == ["Aggregating"] * 3
+
+
+def test_a_batch_that_a_site_has_left_is_not_restarted(world: World) -> None:
+    runs = world.open()
+    moves.set_status(world.owner.caller, runs[0].pk, S.FAILED, update_all=True, increase_round=False)
+    membership = world.project.memberships.get(site=world.member.site)
+    assert world.member.http.send("DELETE", f"project-participants/{membership.pk}/").status_code == 204
+    for who, run in ((world.owner, runs[0]), (world.member, runs[1])):
+        answer = who.http.send("PUT", "runs-action/update/", {"run": run.pk, "role": "coordinator", "action": "restart"})
+        assert (answer.status_code, "next batch" in answer.json()) == (409, True)
+    assert world.words() == ["Failed"] * 3
+    assert len(world.open()) == 2
 
 
 def test_a_storage_that_fails_is_unavailable(world: World, settings: Any, tmp_path: Path) -> None:

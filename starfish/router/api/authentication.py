@@ -1,8 +1,11 @@
 """DRF's side of `credentials`; `caller_of` is how a view learns who calls."""
 
+from base64 import b64encode
 from typing import Any
 
+from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed, Throttled
 from rest_framework.request import Request
@@ -41,6 +44,19 @@ class TokenAuthentication(_HeaderAuthentication):
     """A site's Bearer token."""
 
     scheme = "Bearer"
+
+
+class LoginPage(ModelBackend):
+    """The browsable API's login guesses no faster than HTTP Basic does: it is counted and refused as that is."""
+
+    def authenticate(self, request: Any, username: str | None = None, password: str | None = None, **kwargs: Any) -> Any:
+        if request is None:
+            return super().authenticate(request, username, password, **kwargs)
+        try:
+            encoded = b64encode(f"{username}:{password}".encode()).decode()
+            return caller_from(f"Basic {encoded}", request.META.get("REMOTE_ADDR")).user
+        except (Unauthorized, TooMany):
+            raise PermissionDenied from None
 
 
 def caller_of(request: Request) -> Caller:
