@@ -22,7 +22,8 @@ def refuse_dependent(names: list[str], information: Array) -> None:
     """Raises NoEstimate where a column of the information depends on those before it."""
     dropped = [names[j] for j in dependent_columns(information)]
     if dropped:
-        power = " Powers of a variable far from 0 are told apart when it is centred: I(center(x)^2)." if "^" in dropped[0] else ""
+        composed = "^" in dropped[0] or ":" in dropped[0]
+        power = " Powers and products of variables far from 0 are told apart when these are centred: I(center(x)^2)." if composed else ""
         raise NoEstimate(
             f"{', '.join(dropped)}: can't be told apart from the terms before in the pooled rows (collinear). Take it out of the formula."
             f"{power}",

@@ -44,8 +44,8 @@ class LinearRegression(LikelihoodTask):
         state.meta["total_squares"] = float(pooled.cross[-1, -1] if layout.intercept else _raw(pooled)[-1, -1])
         if self.n(state) <= layout.pooled:
             raise NoEstimate(
-                f"There are {int(self.n(state))} rows and {layout.pooled} parameters, so that a variance can't be determined. Take terms out of "
-                "the formula.",
+                f"There are {int(self.n(state))} rows and {layout.pooled} parameters, so that no variance can be determined. "
+                "Take terms out of the formula.",
                 code="too-few-rows",
             )
         if state.meta["total_squares"] <= PERFECT * self.n(state) * float(pooled.mean[-1]) ** 2:
