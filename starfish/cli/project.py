@@ -100,8 +100,8 @@ def _page(page: "ProjectPage") -> "RenderableType":
         "Eligibility": str(page.definition.get("eligibility") or ""),
     }
     parts: list[RenderableType] = [facts({name: text for name, text in head.items() if text})]
-    if page.definition.get("variables"):
-        parts += ["", _variables(page.definition["variables"])]
+    if variables := page.definition.get("variables"):
+        parts += ["", _variables(variables)]
     if page.tasks:
         parts += ["", _tasks(page.tasks)]
     return Group(*parts)
@@ -115,7 +115,10 @@ def _part(page: "ProjectPage") -> str:
     return page.dataset or "no data, only coordinates"
 
 
-def _variables(variables: dict[str, dict[str, Any]]) -> "RenderableType":
+def _variables(variables: Any) -> "RenderableType":
+    """The terms may be another controller's, and of any form."""
+    if not isinstance(variables, dict) or not all(isinstance(variable, dict) for variable in variables.values()):
+        return f"Variables: {variables}"
     table = plain_table("Variable", "Type", "What it must be", "Label")
     for name, variable in variables.items():
         rules = [f"{key.replace('_', ' ')} {_words(variable[key])}" for key in RULES if key in variable]

@@ -193,3 +193,27 @@ def test_a_page_of_a_dataset_clips_long_texts() -> None:
     with console.capture() as capture:
         console.print(_page(page))
     assert f"{'x' * 59}…, (empty)" in capture.get()
+
+
+@pytest.mark.parametrize("variables", [[1], "x", 5, {"age": 5}, {"age": {"type": ["x"], "levels": 5}}])
+def test_a_project_page_draws_any_terms(variables: object) -> None:
+    from starfish.cli.project import _page
+    from starfish.controller.api.projects import ProjectPage
+
+    page = ProjectPage(
+        id=1,
+        name="p",
+        description="",
+        coordinator=None,
+        role="participant",
+        batch=0,
+        dataset=None,
+        with_data=None,
+        tasks=[{"seq": 1, "model": "M", "config": {"x": {"a": [1, {"b": None}]}}}],
+        definition={"variables": variables, "missing": {"a": 1}, "eligibility": [1]},
+        members=None,
+    )
+    console = SafeConsole(width=200)
+    with console.capture() as capture:
+        console.print(_page(page))
+    assert "ariable" in capture.get()

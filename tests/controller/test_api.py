@@ -253,6 +253,13 @@ def test_a_start_is_refused_with_the_reason(a: Site, b: Site, file: Path, name: 
             a.runs.show(nobody)
 
 
+def test_terms_of_another_controller_are_shown_and_refused(a: Site, b: Site, name: str) -> None:
+    a.client.create_project(name, "", a.site_id, [{"seq": 1, "model": "M", "config": {}}], {"variables": {"age": 5}})
+    with pytest.raises(DataProblem, match=r"This site is a member of .* can't take part yet: age: .*project leave"):
+        b.projects.join(name, dataset="patients")
+    assert b.projects.show(name).role == "participant"
+
+
 def test_a_project_without_tasks_is_not_started(a: Site, name: str) -> None:
     a.client.create_project(name, "", a.site_id, [], {})
     with pytest.raises(NotNow, match="has no tasks"):

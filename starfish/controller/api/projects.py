@@ -73,7 +73,13 @@ class ProjectActions:
         return Joined(project=self._page(made, "coordinator"), fit=fit)
 
     def join(self, ref: str, *, dataset: str) -> Joined:
-        """Become a participant, bind the dataset, and see at once whether it fits. Again: binds another dataset. Raises UnknownName."""
+        """Become a participant, bind the dataset, and see at once whether it fits. Again: binds another dataset.
+
+        Raises UnknownName, and DataProblem where the dataset or the project's terms can't be read.
+        """
+        from starfish.controller.data import DataError
+        from starfish.tasks.errors import TaskError
+
         self.site.datasets.get(dataset)
         project = self.find(ref)
         membership = self._membership(project.id)
@@ -81,7 +87,13 @@ class ProjectActions:
             self.site.client.join(project.id, self.site.site_id)
         self.site.home.bind(project.id, project.name, dataset)
         project = self.site.client.project(project.id)
-        fit = self._fit(dataset, project.name, project.definition) if project.definition else None
+        try:
+            fit = self._fit(dataset, project.name, project.definition) if project.definition else None
+        except (DataError, TaskError) as error:
+            raise DataProblem(
+                f"This site is a member of '{project.name}', with the dataset '{dataset}', but it can't take part yet: "
+                f"{error.private} 'starfish project leave {project.name}' takes it back."
+            ) from error
         return Joined(project=self._page(project, membership.role if membership else "participant"), fit=fit)
 
     def all(self) -> list[ProjectPage]:

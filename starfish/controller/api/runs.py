@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from itertools import chain, count
+from itertools import chain, count, groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -116,7 +116,7 @@ class RunActions:
         position, away = 0, False
         while True:
             events = self._events(project.id, batch, position)
-            lines = [event.private or event.public for event in events]
+            lines = [text for text, _ in groupby(event.private or event.public for event in events)]
             position = max([position, *(event.id for event in events)])
             try:
                 state = self._state(project, batch)
