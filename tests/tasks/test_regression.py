@@ -271,6 +271,20 @@ def test_metrics_are_those_of_the_pooled_scores() -> None:
     assert metrics["label"] == "apparent"
 
 
+@pytest.mark.parametrize("spread", [3.0, 40.0])
+def test_predictions_that_are_far_off_have_their_calibration_line(spread: float) -> None:
+    """An offset that has nothing to do with the outcome: the slope is far from 1."""
+    random = np.random.default_rng(7)
+    x, y = random.normal(size=N), (random.random(N) < 0.45).astype(float)
+    offset = random.normal(0, spread, N) + x
+    task = build("LogisticRegression", VARIABLES, formula="y ~ a + offset(b)")
+    report, _ = federated(task, dealt(rows(y=y, a=x, b=offset), even(N, 4)))
+    found, metrics = by_term(report), report.tables["metrics"]
+    eta = found["(Intercept)"]["estimate"] + found["a"]["estimate"] * x + offset
+    line = sm.GLM(y, sm.add_constant(eta), family=sm.families.Binomial()).fit(tol=1e-14)
+    assert (metrics["calibration_intercept"], metrics["calibration_slope"]) == pytest.approx(tuple(line.params), abs=1e-6)
+
+
 def test_rows_held_out_are_not_fitted() -> None:
     pooled = patients()
     report, _ = federated(build("LogisticRegression", VARIABLES, formula="y ~ a", test_fraction=0.25, seed=3), dealt(pooled, [1, 99, 500]))

@@ -22,7 +22,7 @@ from starfish.tasks.updates import Expected, Shape
 
 Array = np.ndarray
 BINS = 1000
-CALIBRATION_ROUNDS = 12
+CALIBRATION_ROUNDS, FAR = 12, 1.0
 
 
 class MetricsConfig(LogisticConfig):
@@ -172,14 +172,19 @@ class Metrics(AtParameters):
         return state.arrays.get("calibration", np.array([0.0, 1.0]))
 
     def _calibrate(self, task: LikelihoodTask, state: State, score: Array, information: Array) -> bool:
-        """One Newton step of the calibration line; True when it has converged, or has no answer."""
+        """One Newton step of the calibration line; True when it has converged, or has no answer.
+
+        A line far from (0, 1), whence a step may lead anywhere, is looked for from (0, 0), whence Newton's method climbs.
+        """
         state.meta["calibration_rounds"] = state.meta.get("calibration_rounds", 0) + 1
         line = self._calibration(state)
         if np.linalg.eigvalsh(information)[0] <= 1e-12 * information.trace() or state.meta["calibration_rounds"] > CALIBRATION_ROUNDS:
             return True
         step = solve(information, score)
-        state.meta["calibrated"] = bool(score @ step <= CONVERGED * task.dispersion(state, state.meta["base_ll"]))
-        state.arrays["calibration"] = line if state.meta["calibrated"] else line + step
+        decrement = float(score @ step) / task.dispersion(state, state.meta["base_ll"])
+        state.meta["calibrated"] = decrement <= CONVERGED
+        far = state.meta["calibration_rounds"] == 1 and decrement > FAR
+        state.arrays["calibration"] = np.zeros(2) if far else line if state.meta["calibrated"] else line + step
         return bool(state.meta["calibrated"])
 
 
