@@ -7,8 +7,8 @@ import numpy as np
 
 Array = np.ndarray
 ITEMS = 1 << 14
-KEPT = 4 << 20
-"""Bytes of a mapped array that stay in memory behind the block that is being read."""
+KEPT, LARGE = 4 << 20, 1 << 16
+"""Bytes of a mapped array that stay in memory behind the block that is being read; fewer bytes than LARGE are left where they are."""
 
 
 def blocks(array: Array, items: int = ITEMS) -> Iterator[tuple[slice, Array]]:
@@ -24,9 +24,11 @@ def blocks(array: Array, items: int = ITEMS) -> Iterator[tuple[slice, Array]]:
 
 
 def give_back(array: Array) -> None:
-    """Take a mapped array's pages out of memory: the next look reads the file again. Other arrays stay as they are."""
+    """Take a large mapped array's pages out of memory: the next look reads the file again. Other arrays stay as they are."""
+    if array.nbytes < LARGE or not hasattr(mmap, "MADV_DONTNEED"):
+        return
     mapping = _mapping(array)
-    if mapping is None or array.nbytes == 0 or not hasattr(mmap, "MADV_DONTNEED"):
+    if mapping is None:
         return
     start = _address(array) - _address(np.frombuffer(mapping, dtype=np.uint8))
     page = start - start % mmap.PAGESIZE

@@ -43,7 +43,7 @@ class Payload:
         for name in order:
             array = self.arrays[name]
             for _, block in blocks(array.astype(array.dtype.newbyteorder("<"), copy=False), PIECE // array.dtype.itemsize):
-                yield memoryview(block).cast("B")
+                yield block.data.cast("B")
 
     def to_bytes(self) -> bytes:
         return b"".join(self.pieces())
@@ -91,7 +91,7 @@ def _parsed(data: bytes | mmap.mmap) -> tuple[dict[str, Any], dict[str, Tensor]]
         raise ForeignPayload(f"not a Starfish payload: it begins with {data[:16]!r}, not with {MAGIC!r}")
     try:
         text, tensors = read_header(data, len(MAGIC))
-        meta = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+        meta = META.decode(text)
     except (Damage, ValueError) as error:
         raise ForeignPayload(f"a damaged Starfish payload: {error}") from error
     except RecursionError:
@@ -122,6 +122,9 @@ def _finite(text: str) -> float:
     if not math.isfinite(value):
         raise ValueError(f"{text[:20]} is no finite number")
     return value
+
+
+META = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
 
 
 def number(value: float) -> float | None:

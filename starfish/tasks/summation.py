@@ -55,17 +55,18 @@ class CompensatedSum:
     def mean(self, terms: int) -> Array:
         """The sum divided by the number of terms: where all are equal, it is that term to the last bit. Terms are below 1e290.
 
-        The quotient's remainder is taken exactly (Dekker's splitting) and divided once more.
+        The quotient's remainder is taken exactly (Dekker's splitting) and divided once more. The mean takes the sum's place in
+        memory: there is no sum any more.
         """
-        high, low = self._pair()
-        mean = np.empty(high.shape)
-        means, lows = mean.reshape(-1), low.reshape(-1)
-        for place, block in blocks(high):
-            quotient = (block + lows[place]) / terms
+        mean, low = self._pair()
+        self._high = self._low = None
+        lows = low.reshape(-1)
+        for place, high in blocks(mean):
+            quotient = (high + lows[place]) / terms
             split = quotient * SPLITTER
             upper = split - (split - quotient)
-            left = ((block - upper * terms) - (quotient - upper) * terms) + lows[place]
-            means[place] = quotient + left / terms
+            left = ((high - upper * terms) - (quotient - upper) * terms) + lows[place]
+            np.add(quotient, left / terms, out=high)
         return mean
 
     def _pair(self) -> tuple[Array, Array]:

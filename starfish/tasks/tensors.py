@@ -90,9 +90,7 @@ def _entries(header: bytes) -> dict[str, Any]:
     if header[:1] != b"{":
         raise Damage("its header is no JSON object")
     try:
-        entries: dict[str, Any] = json.loads(
-            header.decode(), object_pairs_hook=_once, parse_int=_natural, parse_float=_no_number, parse_constant=_no_number
-        )
+        entries: dict[str, Any] = HEADER.decode(header.decode())
     except ValueError as error:
         raise Damage(f"its header is no JSON that can be read ({error})") from error
     except RecursionError:
@@ -140,4 +138,7 @@ def _are_numbers(value: Any) -> bool:
 
 def _is_text(value: Any) -> bool:
     """Whether it is a text, and one that UTF-8 can hold."""
-    return isinstance(value, str) and not any("\ud800" <= character <= "\udfff" for character in value)
+    return isinstance(value, str) and value.encode(errors="replace").decode() == value
+
+
+HEADER = json.JSONDecoder(object_pairs_hook=_once, parse_int=_natural, parse_float=_no_number, parse_constant=_no_number)
