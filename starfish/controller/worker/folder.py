@@ -8,12 +8,15 @@ report.json                         the report, once the batch is over
 """
 
 import json
+import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from starfish.controller.files import write_durably, write_json
+from starfish.controller.files import Written, write_durably, write_json, write_pieces
+from starfish.tasks.payload import Payload
 
 
 @dataclass(frozen=True)
@@ -47,8 +50,9 @@ class BatchFolder:
     def updates(self, task_seq: int, round_seq: int) -> Iterator[tuple[str, Path]]:
         """`(site uid, file)` of every update of a round, in ascending order of uid: the order of summation."""
         folder = self.update(task_seq, round_seq, "any").parent
-        for file in sorted(folder.glob("*.update"), key=lambda file: file.stem):
-            yield file.stem, file
+        with suppress(FileNotFoundError):
+            for name in sorted(name.removesuffix(".update") for name in os.listdir(folder) if name.endswith(".update")):
+                yield name, folder / f"{name}.update"
 
     def last_model(self, task_seq: int) -> tuple[int, Path] | None:
         """The last round of a task of which the global model is here, and its file."""
@@ -59,6 +63,12 @@ class BatchFolder:
     def write(path: Path, data: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_durably(path, data)
+
+    @staticmethod
+    def write_payload(path: Path, payload: Payload) -> Written:
+        """As it is written, its digest is taken."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return write_pieces(path, payload.pieces())
 
     @staticmethod
     def write_json(path: Path, value: Mapping[str, Any]) -> None:

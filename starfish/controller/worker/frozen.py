@@ -1,26 +1,49 @@
 """The analysis rows of a batch, frozen: every round of every task reads these, whatever happens to the source meanwhile."""
 
-import hashlib
 from pathlib import Path
 
 import numpy as np
 
-from starfish.controller.worker.folder import BatchFolder
-from starfish.tasks.api import Rows
+from starfish.controller.data import complete_mask
+from starfish.controller.files import write_pieces
+from starfish.tasks.api import Rows, Task
 from starfish.tasks.payload import Payload
+
+
+class FrozenRows:
+    """Rows that nobody can change, and those of them that a task reads: kept from one of its rounds to the next."""
+
+    def __init__(self, rows: Rows) -> None:
+        self.rows = rows
+        self._variables: tuple[str, ...] = ()
+        self._complete = rows
+
+    def of(self, task: Task) -> Rows:
+        """The rows that are complete for this task, or all where it reads all."""
+        variables = task.variables if task.complete_cases else ()
+        if variables != self._variables:
+            mask = complete_mask(self.rows, variables)
+            self._complete = self.rows if mask.all() else _fixed(self.rows.take(mask))
+            self._variables = variables
+        return self._complete
 
 
 def freeze(rows: Rows, path: Path) -> str:
     """Write `rows` durably; returns the SHA-256 of the file, the same for the same rows."""
     numbers = {name: column for name, column in rows.columns.items() if column.dtype.kind != "O"}
     texts = {name: column.tolist() for name, column in rows.columns.items() if column.dtype.kind == "O"}
-    data = Payload(meta={"kind": "rows", "n": rows.n, "texts": texts}, arrays=numbers).to_bytes()
-    BatchFolder.write(path, data)
-    return hashlib.sha256(data).hexdigest()
+    payload = Payload(meta={"kind": "rows", "n": rows.n, "texts": texts}, arrays=numbers)
+    return write_pieces(path, payload.pieces()).sha256
 
 
-def thaw(path: Path) -> Rows:
-    """The rows that `freeze` wrote."""
-    payload = Payload.from_bytes(path.read_bytes())
+def thaw(path: Path) -> FrozenRows:
+    """The rows that `freeze` wrote; numbers are views of the file."""
+    payload = Payload.map(path)
     texts = {name: np.array(column, dtype=object) for name, column in payload.meta["texts"].items()}
-    return Rows(n=payload.meta["n"], columns={**payload.arrays, **texts})
+    return FrozenRows(_fixed(Rows(n=payload.meta["n"], columns={**payload.arrays, **texts})))
+
+
+def _fixed(rows: Rows) -> Rows:
+    for column in rows.columns.values():
+        column.flags.writeable = False
+    return rows

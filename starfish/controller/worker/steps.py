@@ -3,33 +3,55 @@
 The same steps serve a site's worker process and `starfish simulate`.
 """
 
-import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from starfish.controller import report as reports
-from starfish.controller.data import complete_mask, eligible_mask, flow, read_mapping, read_source, typed_rows
+from starfish.controller.data import eligible_mask, flow, read_mapping, read_source, typed_rows
 from starfish.controller.worker.folder import BatchFolder
-from starfish.controller.worker.frozen import freeze, thaw
+from starfish.controller.worker.frozen import FrozenRows, freeze, thaw
+from starfish.controller.worker.kept import Kept
 from starfish.tasks import registry
-from starfish.tasks.api import Outcome, Rows, Task
+from starfish.tasks.api import Outcome, Task
 from starfish.tasks.errors import BadUpdate, NoEstimate, SiteRefusal
 from starfish.tasks.payload import ForeignPayload, Payload
+from starfish.tasks.received import refusal
 from starfish.tasks.study import Study
 
 Result = dict[str, Any]
 
 
+class Terms:
+    """terms.json, typed. Raises InvalidTask."""
+
+    def __init__(self, file: Path) -> None:
+        terms = BatchFolder.read_json(file)
+        self.project: str = terms["project"]
+        self.batch: int = terms["batch"]
+        self.study = Study.from_definition(terms["definition"])
+        self.tasks: dict[int, Task] = {task["seq"]: registry.build(task["model"], task["config"], self.study) for task in terms["tasks"]}
+
+
+TERMS, ROWS = Kept(Terms), Kept(thaw)
+
+
+def forget() -> None:
+    """Keep nothing: of batches that are over, files would stay open."""
+    TERMS.clear()
+    ROWS.clear()
+
+
 def prepare(work: str, site: str, source: str, mapping: Mapping[str, Any] | None) -> Result:
     """Read and check the site's data, let every task look at its rows, freeze them. Raises TaskError, DataError."""
-    folder, terms = BatchFolder(Path(work)), _Terms(Path(work))
+    folder, terms = _opened(work)
     table = read_source(source)
     typed = typed_rows(table, terms.study, read_mapping(mapping, terms.study, table))
+    eligible = FrozenRows(typed.rows.take(eligible_mask(typed.rows, terms.study)))
     counts = []
     for seq, task in terms.tasks.items():
         counted = flow(typed.rows, terms.study, task.variables if task.complete_cases else ())
-        rows = _task_rows(task, typed.rows.take(eligible_mask(typed.rows, terms.study)))
+        rows = eligible.of(task)
         if rows.n == 0:
             raise SiteRefusal(
                 f"Task {seq} ({task.name}): no row is left after eligibility and missing values ({_reasons(counted.excluded)}).",
@@ -38,7 +60,7 @@ def prepare(work: str, site: str, source: str, mapping: Mapping[str, Any] | None
         task.check(rows)
         count = task.count(rows)
         counts.append({"seq": seq, "used": count.used, "events": count.events, "excluded": dict(counted.excluded)})
-    digest = freeze(typed.rows.take(eligible_mask(typed.rows, terms.study)), folder.rows)
+    digest = freeze(eligible.rows, folder.rows)
     prepared = {"site": site, "registered": typed.rows.n, "tasks": counts, "rows_sha256": digest}
     folder.write_json(folder.flow, prepared)
     return prepared
@@ -46,8 +68,9 @@ def prepare(work: str, site: str, source: str, mapping: Mapping[str, Any] | None
 
 def train(work: str, site: str, task_seq: int, round_seq: int) -> Result:
     """This site's update of a round, from the frozen rows and the last global model."""
-    folder, task = BatchFolder(Path(work)), _Terms(Path(work)).task(task_seq)
-    update = task.train(_task_rows(task, thaw(folder.rows)), _last_model(folder, task_seq, round_seq), site=site)
+    folder, terms = _opened(work)
+    task = terms.tasks[task_seq]
+    update = task.train(ROWS.get(folder.rows).of(task), _last_model(folder, task, task_seq, round_seq), site=site)
     meta: Result = {"starfish": _stamp("update", task, task_seq, round_seq), "task": update.meta}
     if round_seq == 1:
         meta["flow"] = _flow_of(folder, task_seq)
@@ -56,9 +79,10 @@ def train(work: str, site: str, task_seq: int, round_seq: int) -> Result:
 
 def aggregate(work: str, task_seq: int, round_seq: int) -> Result:
     """The next global model, from the updates in order of site uid. Raises BadUpdate, which names the site by its uid."""
-    folder, task = BatchFolder(Path(work)), _Terms(Path(work)).task(task_seq)
+    folder, terms = _opened(work)
+    task = terms.tasks[task_seq]
     try:
-        outcome = task.aggregate(_updates(folder, task, task_seq, round_seq), _last_model(folder, task_seq, round_seq))
+        outcome = task.aggregate(_updates(folder, task, task_seq, round_seq), _last_model(folder, task, task_seq, round_seq))
     except NoEstimate as error:
         explained = {"code": error.code, "message": error.public, "term": error.variable}
         outcome = Outcome(model=Payload(meta={"failure": explained}), done=True)
@@ -71,15 +95,14 @@ def aggregate(work: str, task_seq: int, round_seq: int) -> Result:
 
 def report(work: str, site: str, site_name: str, site_names: Mapping[str, str] | None = None) -> Result:
     """Write report.json from the last global model of every task. `site_names` (uid to name) is the coordinator's alone."""
-    folder, terms = BatchFolder(Path(work)), _Terms(Path(work))
+    folder, terms = _opened(work)
     results, flows = [], []
     for seq, task in terms.tasks.items():
         last = folder.last_model(seq)
         if last is None:
             continue
-        rounds, file = last
-        model = _unstamped(Payload.from_bytes(file.read_bytes()))
-        results.append(reports.task_result(seq, rounds, task, model, site_names))
+        rounds, _ = last
+        results.append(reports.task_result(seq, rounds, task, _model(folder, task, seq, rounds), site_names))
         flows.append(_site_flows(folder, seq, site, site_name, site_names))
     return reports.write(folder.report, terms.project, terms.batch, results, flows)
 
@@ -87,40 +110,42 @@ def report(work: str, site: str, site_name: str, site_names: Mapping[str, str] |
 STEPS: Mapping[str, Callable[..., Result]] = {"prepare": prepare, "train": train, "aggregate": aggregate, "report": report}
 
 
-class _Terms:
-    """terms.json, typed. Raises InvalidTask."""
-
-    def __init__(self, work: Path) -> None:
-        terms = BatchFolder.read_json(BatchFolder(work).terms)
-        self.project: str = terms["project"]
-        self.batch: int = terms["batch"]
-        self.study = Study.from_definition(terms["definition"])
-        self.tasks: dict[int, Task] = {task["seq"]: registry.build(task["model"], task["config"], self.study) for task in terms["tasks"]}
-
-    def task(self, seq: int) -> Task:
-        return self.tasks[seq]
+def _opened(work: str) -> tuple[BatchFolder, Terms]:
+    folder = BatchFolder(Path(work))
+    return folder, TERMS.get(folder.terms)
 
 
-def _task_rows(task: Task, rows: Rows) -> Rows:
-    return rows.take(complete_mask(rows, task.variables)) if task.complete_cases else rows
+def _last_model(folder: BatchFolder, task: Task, task_seq: int, round_seq: int) -> Payload | None:
+    return None if round_seq == 1 else _model(folder, task, task_seq, round_seq - 1)
 
 
-def _last_model(folder: BatchFolder, task_seq: int, round_seq: int) -> Payload | None:
-    if round_seq == 1:
-        return None
-    return _unstamped(Payload.from_bytes(folder.model(task_seq, round_seq - 1).read_bytes()))
+def _model(folder: BatchFolder, task: Task, task_seq: int, round_seq: int) -> Payload:
+    """The global model that a round ended with. Raises SiteRefusal where the coordinator sent something else."""
+    try:
+        model = Payload.map(folder.model(task_seq, round_seq))
+    except ForeignPayload as error:
+        raise refusal(f"it is {error}") from error
+    stamp = model.meta.get("starfish")
+    expected = _stamp("model", task, task_seq, round_seq)
+    if not isinstance(stamp, dict) or {**stamp, **expected} != stamp or not isinstance(model.meta.get("task"), dict):
+        raise refusal(f"it is not the one of task {task_seq} ({task.name}), round {round_seq}")
+    return _unstamped(model)
 
 
 def _updates(folder: BatchFolder, task: Task, task_seq: int, round_seq: int) -> Iterator[tuple[str, Payload]]:
+    """Mapped one by one; of the one before nothing is in memory any more, whoever still holds it."""
     expected = _stamp("update", task, task_seq, round_seq)
     for site, file in folder.updates(task_seq, round_seq):
         try:
-            update = Payload.from_bytes(file.read_bytes())
+            update = Payload.map(file)
         except ForeignPayload as error:
             raise BadUpdate(f"The update is {error}.", site=site, code="foreign-payload") from error
         if update.meta.get("starfish") != expected or not isinstance(update.meta.get("task"), dict):
             raise BadUpdate(f"The update is not one of task {task_seq} ({task.name}), round {round_seq}.", site=site)
+        if round_seq == 1 and not _is_flow(update.meta.get("flow")):
+            raise BadUpdate("The update does not say how many rows it is made of.", site=site)
         yield site, _unstamped(update)
+        update.give_back()
 
 
 def _stamp(kind: str, task: Task, task_seq: int, round_seq: int) -> Result:
@@ -137,20 +162,27 @@ def _flow_of(folder: BatchFolder, task_seq: int) -> Result:
     return {"rows": prepared["registered"], "used": task["used"], "events": task["events"], "excluded": task["excluded"]}
 
 
+def _is_flow(flow: Any) -> bool:
+    """Whether it is what `_flow_of` makes."""
+    if not isinstance(flow, dict) or set(flow) != {"rows", "used", "events", "excluded"} or not isinstance(flow["excluded"], dict):
+        return False
+    counts = [flow["rows"], flow["used"], *flow["excluded"].values(), *([] if flow["events"] is None else [flow["events"]])]
+    return all(type(count) is int and count >= 0 for count in counts)
+
+
 def _site_flows(folder: BatchFolder, seq: int, site: str, site_name: str, site_names: Mapping[str, str] | None) -> list[Result]:
     """Rows by site: everybody's for the coordinator, from the updates of round 1; for a participant its own."""
     if site_names is None:
         return [{"site": site_name} | _flow_of(folder, seq)]
     flows = []
     for uid, file in folder.updates(seq, 1):
-        flows.append({"site": site_names.get(uid, uid)} | Payload.from_bytes(file.read_bytes()).meta["flow"])
+        flows.append({"site": site_names.get(uid, uid)} | Payload.meta_of(file)["flow"])
     return sorted(flows, key=lambda entry: str(entry["site"]))
 
 
 def _write(path: Path, payload: Payload) -> Result:
-    data = payload.to_bytes()
-    BatchFolder.write(path, data)
-    return {"path": str(path), "size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    written = BatchFolder.write_payload(path, payload)
+    return {"path": str(path), "size": written.size, "sha256": written.sha256}
 
 
 def _reasons(excluded: Mapping[str, int]) -> str:
