@@ -50,7 +50,10 @@ def simulate(
     """The report that the coordinator of these sites would get. Raises SimulationRefused, InvalidTask, HomeError for the policy."""
     held = OPEN if policy is None else read_policy(policy)
     with tempfile.TemporaryDirectory(prefix="starfish-simulate-") as folder, Journal(Path(folder) / "journal.sqlite3") as journal:
-        return Simulation(project, sites, Path(folder), progress, policy=held, journal=journal).run()
+        try:
+            return Simulation(project, sites, Path(folder), progress, policy=held, journal=journal).run()
+        finally:
+            steps.forget()
 
 
 class Simulation:
