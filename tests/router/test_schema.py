@@ -15,6 +15,7 @@ from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode, checks
 from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance, status_code_conformance
 
+from starfish.router import credentials
 from tests.router.test_access import addresses
 from tests.router.world import BASE, World
 
@@ -25,9 +26,10 @@ def document(world: World) -> Any:
 
 
 @pytest.fixture
-def api(world: World) -> Iterator[Any]:
+def api(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """The document as schemathesis reads it, and a batch to hit. The test's transaction must outlive each request."""
     world.open()
+    monkeypatch.setattr(credentials, "_failures", credentials._Failures())
     for signal in (request_started, request_finished):
         signal.disconnect(close_old_connections)
     headers = {"Authorization": world.admin.authorization}

@@ -1,15 +1,35 @@
 """What a site tells while it works: kept in whatever state its run is, without a change of the run and without waking anybody."""
 
+from typing import Any
+
+from django.db import transaction
+
 from starfish.protocol.problems import Invalid, TooLarge
-from starfish.router.models import Run, RunLines
+from starfish.router.access import Caller
+from starfish.router.actions.idempotency import Answer, Ticket, once
+from starfish.router.actions.moves import lock
+from starfish.router.models import Run, RunLines, RunProgress
 from starfish.router.strict_json import acceptable
 
 LINES_BYTES = 64 * 1024
 """Of one batch of lines, in UTF-8."""
+REPORTS_KEPT = 10_000
+"""Of one run, the newest."""
+
+
+def tell(caller: Caller, run_id: int, text: str, ticket: Ticket | None) -> None:
+    """`POST runs/{id}/lines/`. Raises NotFound, Forbidden, Invalid, TooLarge, KeyReused."""
+
+    def add() -> Answer:
+        with transaction.atomic():  # with the batch locked: ids grow in the order of commits, and who reads on from one misses none
+            add_lines(lock(caller, run_id).run, text)
+        return Answer(status=201)
+
+    once(ticket, add)
 
 
 def add_lines(run: Run, text: str) -> None:
-    """Inside the caller's transaction, who has loaded the run with its batch, and may act for it. Raises Invalid, TooLarge."""
+    """Inside the caller's transaction, who has locked the run's batch, and may act for it. Raises Invalid, TooLarge."""
     if not text:
         raise Invalid("lines: there is none; leave them out where there is nothing to tell.")
     if not acceptable(text):
@@ -18,3 +38,14 @@ def add_lines(run: Run, text: str) -> None:
         raise TooLarge(f"At most {LINES_BYTES} bytes of lines are taken at once (in UTF-8); send the rest in another request.")
     task_seq, round_seq = run.position
     RunLines.objects.create(run=run, task_seq=task_seq, round_seq=round_seq, text=text)
+
+
+def report(run: Run, body: dict[str, Any]) -> None:
+    """One report of a run's progress, for whose site the caller may act; the oldest beyond REPORTS_KEPT go."""
+    task_seq, round_seq = run.position
+    with transaction.atomic():
+        RunProgress.objects.create(run=run, task_seq=task_seq, round_seq=round_seq, body=body)
+        series = RunProgress.objects.filter(run=run)
+        too_old = series.order_by("-id").values_list("pk", flat=True)[REPORTS_KEPT : REPORTS_KEPT + 1].first()
+        if too_old is not None:
+            series.filter(pk__lte=too_old).delete()

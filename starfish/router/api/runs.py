@@ -18,6 +18,7 @@ from starfish.router.api.permissions import Account
 from starfish.router.api.schema import IDEMPOTENCY_KEY, REFUSALS, id_in_path, query
 from starfish.router.api.serializers import DetailAnswer, NestedRunAnswer, RunAnswer, StartRequest, StatusRequest
 from starfish.router.models import ProjectParticipant, Run, Site
+from starfish.router.telemetry import last_progress
 
 ENDED = [RunStatus.FAILED, RunStatus.SUCCESS]
 
@@ -47,7 +48,7 @@ class RunView(View):
     def retrieve(self, request: Request, pk: str) -> Response:
         run = access.run_by_id(self.caller, queries.path_id(pk))
         member = access.member_projects(self.caller).filter(pk=run.batch.project_id).exists()
-        return Response(wire.nested_run(run, member=member))
+        return Response({**wire.nested_run(run, member=member), "progress": last_progress([run.pk]).get(run.pk)})
 
     @extend_schema(parameters=[query("site_uid")], responses={200: RunAnswer(many=True), **REFUSALS})
     @action(detail=False, pagination_class=None)
@@ -87,7 +88,8 @@ class RunView(View):
         shown = wire.runs(runs)
         if member is None or not shown:
             raise NotFound("No such batch of this site")
-        return Response({"participant": member.pk, "runs": shown})
+        told = last_progress([run["id"] for run in shown])
+        return Response({"participant": member.pk, "runs": [{**run, "progress": told.get(run["id"])} for run in shown]})
 
     @extend_schema(parameters=[id_in_path()], request=StatusRequest, responses={202: None, **REFUSALS})
     @action(detail=True, methods=["put"], serializer_class=StatusRequest)

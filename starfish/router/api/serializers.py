@@ -144,6 +144,20 @@ class ParticipantAnswer(serializers.Serializer[Any]):
     updated_at = serializers.DateTimeField()
 
 
+class ProgressAnswer(serializers.Serializer[Any]):
+    """The last that a run's site has reported."""
+
+    id = serializers.IntegerField()
+    task_seq = serializers.IntegerField()
+    round_seq = serializers.IntegerField()
+    at = serializers.DateTimeField()
+    round = serializers.IntegerField()
+    step = serializers.JSONField(help_text="A name or a number.")
+    fraction = serializers.FloatField(allow_null=True)
+    metrics = serializers.DictField(child=serializers.FloatField())
+    message = serializers.CharField()
+
+
 class RunAnswer(serializers.Serializer[Any]):
     id = serializers.IntegerField()
     project = serializers.IntegerField()
@@ -163,14 +177,18 @@ class RunAnswer(serializers.Serializer[Any]):
     updated_at = serializers.DateTimeField()
 
 
-class NestedRunAnswer(RunAnswer):
+class ToldRunAnswer(RunAnswer):
+    progress = ProgressAnswer(allow_null=True)
+
+
+class NestedRunAnswer(ToldRunAnswer):
     project = ProjectAnswer()  # type: ignore[assignment]
     participant = ParticipantAnswer(allow_null=True)  # type: ignore[assignment]
 
 
 class DetailAnswer(serializers.Serializer[Any]):
     participant = serializers.IntegerField()
-    runs = RunAnswer(many=True)
+    runs = ToldRunAnswer(many=True)
 
 
 class UserSerializer(serializers.ModelSerializer[User]):

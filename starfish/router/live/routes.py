@@ -4,18 +4,37 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from django.http import HttpResponseBase
-from django.urls import Resolver404, URLPattern, URLResolver, path
+from django.urls import Resolver404, URLPattern, URLResolver, path, register_converter
+from django.urls.converters import StringConverter
 from django.urls.resolvers import RegexPattern
 
 from starfish.router.live.active import active, is_live
+from starfish.router.live.artifacts import artifact, artifacts
 from starfish.router.live.step import step
+from starfish.router.live.telemetry import lines, progress
 
 BASE = "starfish/api/v1/"
 View = Callable[..., Awaitable[HttpResponseBase]]
 
+
+class FileName(StringConverter):
+    """A file's address does not end in a slash, and is found with one, too."""
+
+    regex = "[^/]+/?"
+
+    def to_python(self, value: str) -> str:
+        return value.removesuffix("/")
+
+
+register_converter(FileName, "file")
+
 patterns: list[URLPattern] = [
     path("runs/active/", active, name="runs-active"),
     path("runs/<str:pk>/step/", step, name="run-step"),
+    path("runs/<str:pk>/artifacts/", artifacts, name="run-artifacts"),
+    path("runs/<str:pk>/artifacts/<str:task_seq>/<str:round_seq>/<str:kind>/<file:name>", artifact, name="run-artifact"),
+    path("runs/<str:pk>/lines/", lines, name="run-lines"),
+    path("runs/<str:pk>/progress/", progress, name="run-progress"),
 ]
 _resolver = URLResolver(RegexPattern(rf"^/{BASE}"), patterns)
 
