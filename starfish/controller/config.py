@@ -155,8 +155,8 @@ class Home:
                 yield journal
         except sqlite3.Error as error:
             raise HomeError(
-                f"{self.journal_file} can't be used ({error}). Restore it from a backup, or move it away: "
-                "the daemon makes a new one, and only the record of what happened and left is lost."
+                f"{self.journal_file} can't be used ({error}). It must be this user's own; where it is damaged, restore it from a "
+                "backup or move it away: the daemon makes a new one, and the record of what happened and left is lost."
             ) from error
 
     @property
