@@ -110,10 +110,64 @@ class InlineModel:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ProgressReport:
+    """How far a site was. `task_seq`, `round_seq`: where its run was then; the rest as the site reported it."""
+
+    id: int
+    task_seq: int
+    round_seq: int
+    at: datetime
+    round: int
+    step: str | int
+    fraction: float | None
+    metrics: Mapping[str, float]
+    message: str
+
+    @staticmethod
+    def from_json(raw: JSON) -> "ProgressReport":
+        """Raises ForeignAnswer."""
+        step, fraction = raw.get("step"), raw.get("fraction")
+        return ProgressReport(
+            id=_get(raw, "id", int),
+            task_seq=_get(raw, "task_seq", int),
+            round_seq=_get(raw, "round_seq", int),
+            at=_time(raw, "at"),
+            round=_get(raw, "round", int),
+            step=step if isinstance(step, int) else _get(raw, "step", str),
+            fraction=None if fraction is None else _number(fraction),
+            metrics={str(name): _number(value) for name, value in _get(raw, "metrics", dict).items()},
+            message=_get(raw, "message", str),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogLines:
+    """Lines that a site has told of its run, and where that was then."""
+
+    id: int
+    task_seq: int
+    round_seq: int
+    at: datetime
+    text: str
+
+    @staticmethod
+    def from_json(raw: JSON) -> "LogLines":
+        """Raises ForeignAnswer."""
+        return LogLines(
+            id=_get(raw, "id", int),
+            task_seq=_get(raw, "task_seq", int),
+            round_seq=_get(raw, "round_seq", int),
+            at=_time(raw, "at"),
+            text=_get(raw, "lines", str),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Run:
     """One site's part in one batch. `tasks` carry the round counters; `cur_seq` is the present task.
 
-    Of a minimal listing's run the files are not told, but perhaps the global model that it begins with.
+    Of a minimal listing's run the files are not told, but perhaps the global model that it begins with. The last report of its
+    progress is told of one run, and of a batch's.
     """
 
     id: int
@@ -130,6 +184,7 @@ class Run:
     updated_at: datetime
     created_at: str = ""
     model: InlineModel | None = None
+    progress: ProgressReport | None = None
 
     @staticmethod
     def from_json(raw: JSON) -> "Run":
@@ -155,6 +210,7 @@ class Run:
             updated_at=updated_at,
             created_at=str(raw.get("created_at", "")),
             model=InlineModel.from_json(_get(raw, "model", dict)) if "model" in raw else None,
+            progress=ProgressReport.from_json(_get(raw, "progress", dict)) if raw.get("progress") is not None else None,
         )
 
     @property
@@ -209,6 +265,22 @@ def _get(raw: JSON, key: str, kind: type[T]) -> T:
     if not isinstance(value, kind):
         raise ForeignAnswer(f"'{key}' is missing or no {kind.__name__}")
     return value
+
+
+def _time(raw: JSON, key: str) -> datetime:
+    try:
+        return datetime.fromisoformat(_get(raw, key, str))
+    except ValueError as error:
+        raise ForeignAnswer(f"'{key}' is no time") from error
+
+
+def _number(value: Any) -> float:
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        raise ForeignAnswer("something that is no number in a report of progress")
+    try:
+        return float(value)
+    except OverflowError as error:
+        raise ForeignAnswer("a number that is none in a report of progress") from error
 
 
 def _uid(raw: JSON, key: str) -> str:

@@ -13,6 +13,7 @@ import httpx2
 
 from starfish.protocol.messages import ForeignAnswer, Listing, Membership, Project, Run, Site
 from starfish.protocol.run_state import RunStatus
+from starfish.sdk.telemetry import TelemetryCalls
 from starfish.sdk.transport import RouterUnreachable, Transport
 
 T = TypeVar("T")
@@ -28,7 +29,7 @@ class Stepped(NamedTuple):
     listing: Listing
 
 
-class Client:
+class Client(TelemetryCalls):
     """One site (or account) at one Routing Server. Methods raise RouterUnreachable and Problem."""
 
     def __init__(
