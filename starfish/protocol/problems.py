@@ -73,6 +73,12 @@ class TooLarge(Problem):
     status, code, title = 413, "too-large", "Too large"
 
 
+class RangeNotSatisfiable(Problem):
+    """A part of something that is not that long."""
+
+    status, code, title = 416, "range-not-satisfiable", "There is no such range"
+
+
 class KeyReused(Problem):
     """One Idempotency-Key, two different requests."""
 
@@ -99,6 +105,6 @@ class Unavailable(Problem):
 
 CATALOGUE: Mapping[int, type[Problem]] = {
     kind.status: kind
-    for kind in (Invalid, Unauthorized, Forbidden, NotFound, Conflict, TooLarge, KeyReused, TooMany, Internal, Unavailable)
+    for kind in (Invalid, Unauthorized, Forbidden, NotFound, Conflict, TooLarge, RangeNotSatisfiable, KeyReused, TooMany, Internal, Unavailable)
 }
 """By HTTP status, for a client that must name what it was answered."""

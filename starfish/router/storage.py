@@ -1,9 +1,13 @@
 """Where the bytes are: files under ARTIFACTS_DIR with keys of the router's own making; nothing that a client names is a path here."""
 
+import fcntl
 import hashlib
 import os
 import secrets
-from collections.abc import Iterable, Iterator
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -11,6 +15,7 @@ from typing import BinaryIO
 from django.conf import settings
 
 CHUNK = 256 * 1024
+SYNC_EVERY = 64 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,10 +27,76 @@ class Stored:
     sha256: str
 
 
+class Busy(Exception):
+    """Somebody else writes to this file."""
+
+
+class Growing:
+    """A file that grows by what arrives, under a lock (`flock`) that ends with this object, its process or the machine.
+
+    `add` never blocks. `write` and `finish` do, may run in any thread, and keep the order of what was added.
+    """
+
+    def __init__(self, key: str) -> None:
+        """Goes on where the file ends; makes it where there is none. Raises Busy."""
+        self.key, path = key, _path(key)
+        _make_folder(path.parent)
+        self._folder = path.parent
+        self._file = path.open("ab")
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self._file.close()
+            raise Busy from error
+        self.size = os.fstat(self._file.fileno()).st_size
+        self._digest = None if self.size else hashlib.sha256()
+        self._waiting: deque[bytes] = deque()
+        self._unsynced = 0
+        self._lock = threading.Lock()
+
+    def add(self, pieces: Sequence[bytes]) -> None:
+        self._waiting.append(b"".join(pieces))
+
+    def write(self) -> None:
+        """All that was added. Synced now and then, so that the end of a large file is not the beginning of a long wait."""
+        with self._lock:
+            while self._waiting:
+                data = self._waiting.popleft()
+                self._file.write(data)
+                self._file.flush()
+                if self._digest:
+                    self._digest.update(data)
+                self.size += len(data)
+                self._unsynced += len(data)
+            if self._unsynced >= SYNC_EVERY:
+                os.fsync(self._file.fileno())
+                self._unsynced = 0
+
+    def sync(self) -> None:
+        """Returns when all that was added is on the disk, durably."""
+        self.write()
+        os.fsync(self._file.fileno())
+        _sync_folder(self._folder)
+
+    def stored(self) -> Stored:
+        """After `sync`, what it is now. A file that was begun earlier is read for that."""
+        if self._digest is None:
+            with _path(self.key).open("rb") as file:
+                self._digest = hashlib.file_digest(file, "sha256")
+        return Stored(key=self.key, size=self.size, sha256=self._digest.hexdigest())
+
+    def close(self) -> None:
+        """What was added stays, as far as the disk takes it."""
+        with suppress(OSError):
+            self.write()
+        with self._lock, suppress(OSError):
+            self._waiting.clear()
+            self._file.close()
+
+
 def save(chunks: Iterable[bytes]) -> Stored:
     """Write under a new key; file and folder are synced before this returns. Nothing stays behind a failure."""
-    token = secrets.token_hex(16)
-    key = f"{token[:2]}/{token[2:]}"
+    key = new_key()
     path = _path(key)
     _make_folder(path.parent)
     digest, size = hashlib.sha256(), 0
@@ -47,6 +118,35 @@ def save(chunks: Iterable[bytes]) -> Stored:
 def open_file(key: str) -> BinaryIO:
     """Raises FileNotFoundError where the file was replaced meanwhile."""
     return _path(key).open("rb")
+
+
+def read(key: str) -> bytes:
+    """All of a file that is known to be small. Raises FileNotFoundError where it was replaced meanwhile."""
+    return _path(key).read_bytes()
+
+
+def safe_size(key: str) -> int:
+    """How much of a growing file is on the disk, durably; 0 where there is none."""
+    with suppress(FileNotFoundError), open_file(key) as file:
+        size = os.fstat(file.fileno()).st_size
+        os.fsync(file.fileno())
+        return size
+    return 0
+
+
+def new_key() -> str:
+    """One that nothing is stored under."""
+    token = secrets.token_hex(16)
+    return f"{token[:2]}/{token[2:]}"
+
+
+def keys_before(time: float) -> Iterator[str]:
+    """Of all files that were last written to before then, in seconds since the epoch; foreign files are none of ours."""
+    for folder in Path(settings.ARTIFACTS_DIR).glob("[0-9a-f][0-9a-f]"):
+        for path in folder.glob("[0-9a-f]" * 30):
+            with suppress(FileNotFoundError):
+                if path.stat().st_mtime < time:
+                    yield f"{folder.name}/{path.name}"
 
 
 def delete(keys: Iterable[str]) -> None:

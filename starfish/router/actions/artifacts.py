@@ -6,6 +6,7 @@ from functools import partial
 from re import fullmatch
 
 from django.db import transaction
+from django.utils import timezone
 
 from starfish.protocol.problems import Forbidden, Invalid, NotFound, Problem
 from starfish.protocol.run_state import RunStatus
@@ -13,7 +14,7 @@ from starfish.router import storage
 from starfish.router.access import Caller, require_acting, run_by_id
 from starfish.router.actions.moves import Locked, lock
 from starfish.router.hub import announce
-from starfish.router.models import Artifact
+from starfish.router.models import Artifact, Run
 from starfish.router.storage import Stored
 
 Kind = Artifact.Kind
@@ -40,7 +41,10 @@ class Saved:
 
 def upload(caller: Caller, run_id: int, task_seq: int, round_seq: int, files: Sequence[Incoming]) -> None:
     """All of them or none. Raises NotFound, Forbidden, Invalid, Conflict."""
-    check(caller, run_id, files)
+    run = run_by_id(caller, run_id)
+    require_acting(caller, run.site_id)
+    for file in files:  # what can be refused before a byte is written
+        check(run, file.kind, file.name)
     saved: list[Saved] = []
     try:
         for file in files:
@@ -54,36 +58,52 @@ def upload(caller: Caller, run_id: int, task_seq: int, round_seq: int, files: Se
         raise
 
 
-def check(caller: Caller, run_id: int, files: Sequence[Incoming]) -> None:
-    """What can be refused before a byte is written."""
-    run = run_by_id(caller, run_id)
-    require_acting(caller, run.site_id)
-    for file in files:
-        if not fullmatch(SAFE_NAME, file.name):
-            raise Invalid("A file's name has up to 150 letters, digits and . _ + = @ , ( ) - or spaces, and begins with a letter or digit")
-        if file.kind == Kind.MODEL and not run.coordinates:
-            raise Forbidden("Only the coordinator's run has artifacts: they are the global model.")
+def check(run: Run, kind: Kind, name: str) -> None:
+    """Whether such a file can be this run's at all. Raises Forbidden, Invalid."""
+    if not fullmatch(SAFE_NAME, name):
+        raise Invalid("A file's name has up to 150 letters, digits and . _ + = @ , ( ) - or spaces, and begins with a letter or digit")
+    if kind == Kind.MODEL and not run.coordinates:
+        raise Forbidden("Only the coordinator's run has artifacts: they are the global model.")
 
 
 def save(file: Incoming) -> Saved:
     return Saved(kind=file.kind, name=file.name, stored=storage.save(file.chunks))
 
 
-def keep(it: Locked, file: Saved, task_seq: int, round_seq: int) -> None:
-    """The row; what it replaces goes once that is certain. The same bytes again change nothing. Raises Invalid, Conflict."""
-    known = Artifact.objects.filter(run=it.run, kind=file.kind, task_seq=task_seq, round_seq=round_seq, name=file.name).first()
-    stored = file.stored
+def keep(it: Locked, file: Saved, task_seq: int, round_seq: int, attempt: int | None = None) -> Artifact:
+    """The row; what it replaces goes once that is certain. The same bytes again change nothing. Raises Invalid, Conflict.
+
+    `attempt`: other bytes need a higher one than those that are stored. Without it the later replaces the earlier.
+    """
+    known, stored = known_as(it, file.kind, task_seq, round_seq, file.name), file.stored
     if known and known.sha256 == stored.sha256:
         transaction.on_commit(partial(storage.delete, [stored.key]))
-        return
-    _refuse_late(it, file.kind, task_seq, round_seq)
+        return known
+    refuse_late(it, file.kind, task_seq, round_seq)
     if known:
+        refuse_other_bytes(it, known, attempt)
         transaction.on_commit(partial(storage.delete, [known.key]))
     row = known or Artifact(run=it.run, kind=file.kind, task_seq=task_seq, round_seq=round_seq, name=file.name)
-    row.size, row.sha256, row.key = stored.size, stored.sha256, stored.key
+    row.attempt = attempt or (known.attempt + 1 if known else 1)
+    row.size, row.sha256, row.key, row.created_at = stored.size, stored.sha256, stored.key, timezone.now()
     row.save()
     readers = it.runs.values() if file.kind == Kind.MODEL else (it.run, it.coordinator)
     announce(run.site_id for run in readers)
+    return row
+
+
+def known_as(it: Locked, kind: Kind, task_seq: int, round_seq: int, name: str) -> Artifact | None:
+    """What is stored under this name."""
+    return Artifact.objects.filter(run=it.run, kind=kind, task_seq=task_seq, round_seq=round_seq, name=name).first()
+
+
+def refuse_other_bytes(it: Locked, known: Artifact, attempt: int | None) -> None:
+    """Raises Conflict where this attempt may not replace what is stored."""
+    if attempt is not None and attempt <= known.attempt:
+        raise it.conflict(
+            f"Other bytes are stored under this name as attempt {known.attempt} (SHA-256 {known.sha256}); "
+            f"to replace them, send these as attempt {known.attempt + 1}."
+        )
 
 
 def refer(it: Locked, kind: Kind, name: str, sha256: str) -> None:
@@ -93,7 +113,8 @@ def refer(it: Locked, kind: Kind, name: str, sha256: str) -> None:
         raise NotFound(f"No {kind} named {name} with this digest is stored for task {task}, round {turn}; upload it first.")
 
 
-def _refuse_late(it: Locked, kind: Kind, task_seq: int, round_seq: int) -> None:
+def refuse_late(it: Locked, kind: Kind, task_seq: int, round_seq: int) -> None:
+    """Raises Invalid, Conflict."""
     task, turn = it.run.position
     if task_seq > max(1, len(it.batch.tasks)):
         raise Invalid(f"The batch has no task {task_seq}")
