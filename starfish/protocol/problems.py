@@ -105,6 +105,18 @@ class Unavailable(Problem):
 
 CATALOGUE: Mapping[int, type[Problem]] = {
     kind.status: kind
-    for kind in (Invalid, Unauthorized, Forbidden, NotFound, Conflict, TooLarge, RangeNotSatisfiable, KeyReused, TooMany, Internal, Unavailable)
+    for kind in (
+        Invalid,
+        Unauthorized,
+        Forbidden,
+        NotFound,
+        Conflict,
+        TooLarge,
+        RangeNotSatisfiable,
+        KeyReused,
+        TooMany,
+        Internal,
+        Unavailable,
+    )
 }
 """By HTTP status, for a client that must name what it was answered."""
