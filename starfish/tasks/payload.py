@@ -10,6 +10,7 @@ they are read: they are views of the file, which can't be written to.
 import json
 import math
 import mmap
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +22,7 @@ from starfish.tasks.blocks import blocks, give_back
 from starfish.tasks.tensors import Damage, Tensor, header_of, read_header
 
 MAGIC = b"STARFISH-PAYL/1\n"
-PIECE = 1 << 20
+PIECE, SMALL = 1 << 20, 1 << 16
 
 
 class ForeignPayload(ValueError):
@@ -78,11 +79,15 @@ class Payload:
 
 
 def _mapped(path: Path) -> bytes | mmap.mmap:
-    with path.open("rb", buffering=0) as file:
-        try:
-            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        except ValueError:  # an empty file can't be mapped
-            return b""
+    """The file's bytes; of a small file a copy, which costs less than a mapping."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        if os.fstat(descriptor).st_size > SMALL:
+            return mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
+        data = os.read(descriptor, SMALL + 1)
+    finally:
+        os.close(descriptor)
+    return data
 
 
 def _parsed(data: bytes | mmap.mmap) -> tuple[dict[str, Any], dict[str, Tensor]]:
