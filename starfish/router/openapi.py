@@ -3,8 +3,10 @@
 from typing import Any
 
 from starfish.protocol import problems
+from starfish.router.actions.artifacts import SAFE_NAME
 from starfish.router.live.reports import LinesRequest, ProgressRequest
 from starfish.router.live.requests import StepRequest
+from starfish.router.models import Artifact
 
 BASE = "/starfish/api/v1/"
 
@@ -23,6 +25,9 @@ def complete(result: dict[str, Any], generator: Any, request: Any, public: bool)
     result["paths"][f"{BASE}runs/{{id}}/step/"] = STEP
     result["paths"][f"{BASE}runs/{{id}}/lines/"] = LINES
     result["paths"][f"{BASE}runs/{{id}}/progress/"] = PROGRESS
+    result["paths"][f"{BASE}runs/{{id}}/artifacts/"] = ARTIFACTS
+    result["paths"][f"{BASE}runs/{{id}}/artifacts/{{task_seq}}/{{round_seq}}/{{kind}}/{{name}}"] = ARTIFACT
+    schemas["Artifact"] = METADATA
     return result
 
 
@@ -81,6 +86,94 @@ PROGRESS = {
     ),
     "post": _operation("runs_progress_create", "How far the site is; five times a second at most.", _TAKEN, body="Progress"),
 }
+_NUMBER = {"type": "integer", "minimum": 0, "maximum": 2**31 - 1}
+_DIGEST = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
+METADATA = {
+    "type": "object",
+    "properties": {
+        "kind": {"type": "string", "enum": Artifact.Kind.values},
+        "task_seq": _NUMBER,
+        "round_seq": _NUMBER,
+        "name": {"type": "string"},
+        "attempt": {**_NUMBER, "minimum": 1},
+        "size": {"type": "integer", "minimum": 0},
+        "sha256": _DIGEST,
+        "sealed": {"type": "boolean"},
+        "sender": {"type": "string", "format": "uuid"},
+        "signature": {"type": ["string", "null"]},
+        "created_at": {"type": "string", "format": "date-time"},
+    },
+}
+METADATA["required"] = [*METADATA["properties"]]
+ARTIFACTS = {
+    "get": _operation(
+        "runs_artifacts_list",
+        "What is stored for a run: its own files and its batch's global models.",
+        {
+            "200": {
+                "description": "Metadata.",
+                "content": {"application/json": {"schema": {"type": "array", "items": {"$ref": "#/components/schemas/Artifact"}}}},
+            }
+        },
+    )
+}
+_FILE = [
+    {"in": "path", "name": "task_seq", "schema": _NUMBER, "required": True},
+    {"in": "path", "name": "round_seq", "schema": _NUMBER, "required": True},
+    {"in": "path", "name": "kind", "schema": {"type": "string", "enum": Artifact.Kind.values}, "required": True},
+    {"in": "path", "name": "name", "schema": {"type": "string", "pattern": f"^{SAFE_NAME}$"}, "required": True},
+    {"in": "query", "name": "attempt", "schema": {**_NUMBER, "minimum": 1}, "description": "1 where it is not given."},
+]
+
+
+def _header(name: str, description: str, *, required: bool = False) -> dict[str, Any]:
+    return {"in": "header", "name": name, "schema": {"type": "string"}, "description": description, "required": required}
+
+
+_BYTES = {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
+_METADATA = {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Artifact"}}}}
+_UNCHANGED = {"description": "If-None-Match names its ETag."}
+ARTIFACT = {
+    "get": _operation(
+        "runs_artifacts_retrieve",
+        "A file, or one range of it.",
+        {
+            "200": {"description": "All of it, with ETag and Repr-Digest.", **_BYTES},
+            "206": {"description": "The range that was asked for.", **_BYTES},
+            "304": _UNCHANGED,
+        },
+        *_FILE,
+        _header("Range", "`bytes=FIRST-LAST`, `bytes=FIRST-` or `bytes=-COUNT`; several are answered by the whole file."),
+        _header("If-Range", "The ETag that the range belongs to; of another file the whole is answered."),
+        _header("If-None-Match", "The ETag of a file that is at hand."),
+    ),
+    "head": _operation(
+        "runs_artifacts_offset",
+        "A file's size and digest, or how far its upload has come.",
+        {
+            "200": {"description": "It is stored: Content-Length, ETag, Repr-Digest, and an Upload-Offset that is its size."},
+            "204": {"description": "Of an upload that is not complete: Upload-Offset, and the whole's Upload-Length."},
+            "304": _UNCHANGED,
+        },
+        *_FILE,
+    ),
+    "put": _operation(
+        "runs_artifacts_upload",
+        "A file, whole or in parts: at once, or from the Upload-Offset on that a HEAD answers. It is visible once all has arrived and "
+        "its digest is right. The same bytes again change nothing; other bytes under its name need a higher attempt.",
+        {
+            "200": {"description": "These very bytes are stored already.", **_METADATA},
+            "201": {"description": "It has arrived whole, and is visible.", **_METADATA},
+            "202": {"description": "The part is stored; Upload-Offset says how much there is."},
+        },
+        *_FILE,
+        _header("Repr-Digest", "`sha-256=:BASE64:` of the whole file (RFC 9530).", required=True),
+        _header(
+            "Content-Range", "`bytes FIRST-LAST/SIZE` for a part; `bytes */SIZE` where all has arrived. Without it the upload begins anew."
+        ),
+    ),
+}
+ARTIFACT["put"]["requestBody"] = {"required": True, **_BYTES}
 PROBLEM = {
     "type": "object",
     "properties": {

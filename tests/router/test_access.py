@@ -1,5 +1,6 @@
 """Who sees and does what: every route for an administrator, an owner, a member, an outsider and nobody."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -203,7 +204,7 @@ def addresses(patterns: list[Any], before: str = "") -> list[str]:
     found = []
     for pattern in patterns:
         route = str(pattern.pattern).lstrip("^").removesuffix("$").removesuffix("\\Z")
-        here = before + route.replace("(?P<pk>[^/]+)", "1").replace("<str:pk>", "1")
+        here = before + re.sub(r"\(\?P<pk>\[\^/\]\+\)|<\w+:\w+>", "1", route)
         if isinstance(pattern, URLResolver):
             found += addresses(pattern.url_patterns, here)
         elif isinstance(pattern, URLPattern):
