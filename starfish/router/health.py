@@ -6,14 +6,14 @@ from typing import Any
 
 import psycopg
 from django.conf import settings
-from django.db import Error, connection
+from django.db import Error, InterfaceError, OperationalError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.db.models import Count, Sum
 from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect, JsonResponse
 from django.middleware.common import CommonMiddleware
 from django.utils import timezone
 
-from starfish.protocol.problems import Problem
+from starfish.protocol.problems import Problem, Unavailable
 from starfish.protocol.run_state import RunStatus
 from starfish.router import access, storage, wire
 from starfish.router.credentials import caller_from
@@ -23,11 +23,16 @@ from starfish.router.plain import refusal
 PROBES = ("/healthz", "/readyz")
 
 
-class HostChecked(CommonMiddleware):
-    """Refuses a Host outside ALLOWED_HOSTS, but not to load balancers, which probe by address."""
+class Guard(CommonMiddleware):
+    """Refuses a Host outside ALLOWED_HOSTS, but load balancers probe by address. A database that is away is 503 on any page."""
 
     def process_request(self, request: HttpRequest) -> HttpResponsePermanentRedirect | None:
         return None if request.path_info in PROBES else super().process_request(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """Of the views that do not answer for themselves: the login page, the metrics."""
+        away = isinstance(exception, (OperationalError, InterfaceError))
+        return refusal(Unavailable("The database does not answer; try again in a moment.")) if away else None
 
 
 def healthz(request: HttpRequest) -> HttpResponse:

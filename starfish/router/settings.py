@@ -71,7 +71,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "starfish.router.static.static_files",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "starfish.router.health.HostChecked",
+    "starfish.router.health.Guard",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 from django.conf import settings as django_settings
+from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.models import User
-from django.db import DataError, IntegrityError
+from django.db import DataError, IntegrityError, OperationalError
 from django.test import Client
 
 from starfish.protocol.run_state import RunStatus
-from starfish.router import access, storage
+from starfish.router import access, health, storage
 from starfish.router.actions import audit, moves, sites
 from starfish.router.api.errors import as_problem
 from starfish.router.models import AuditEvent, Project, Site
@@ -60,6 +61,17 @@ def test_probes_come_by_address(db: None, settings: Any) -> None:
     assert (client.get("/healthz").status_code, client.get("/readyz").status_code) == (200, 200)
     assert client.get(BASE).status_code == 400
     assert Client(headers={"host": "router.example"}).get(BASE).status_code == 401
+
+
+def test_a_database_that_is_away_is_503_on_any_page(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: Any, **__: Any) -> None:
+        raise OperationalError("gone")
+
+    monkeypatch.setattr(ModelBackend, "authenticate", away)
+    page = Client(raise_request_exception=False).post("/starfish/api-auth/login/", {"username": "new", "password": "new"})
+    monkeypatch.setattr(health, "_gauges", away)
+    for answer in (page, world.admin.get("/metrics")):
+        assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
 
 
 @pytest.mark.parametrize("number", ["0_3", "٣", " 3", "+3", "3.0"])
