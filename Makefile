@@ -8,7 +8,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check serve docs format
+.PHONY: help setup demo test check serve bench docs format
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -37,6 +37,9 @@ check: setup  ## the quick checks of `make test` alone
 serve: setup  ## a Routing Server on http://127.0.0.1:8000 (SQLite, var/)
 	@$(BIN)/python manage.py migrate --verbosity 0
 	@$(BIN)/starfish router serve --bind 127.0.0.1:8000
+
+bench: setup  ## seconds a round and memory, 2 to 16 sites, 1 kB to 100 MB: ten minutes (benchmarks/README.md)
+	@$(BIN)/python -m benchmarks.rounds
 
 docs: setup  ## draw the figures and write the generated reference pages
 	@$(BIN)/python -m docs.generate
