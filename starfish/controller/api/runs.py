@@ -4,7 +4,7 @@ import json
 import re
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import chain, count, groupby
@@ -18,18 +18,19 @@ from starfish.protocol.run_state import RunStatus
 if TYPE_CHECKING:
     from starfish.controller.api.site import Site
     from starfish.controller.daemon.journal import Event
-    from starfish.protocol.messages import Project, Run
+    from starfish.protocol.messages import LogLines, ProgressReport, Project, Run
 
 POLL_S = 0.3
 REPORT_S = 20.0  # how long a site that is up may take for its report once the batch has ended
 FOREIGN = re.compile(r"[^\w .-]")  # what may not be in a file's name
 FAILING = (RunStatus.FAILED, RunStatus.PENDING_FAILED)
+STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00 ")  # what a line of our own controllers' begins with
 STORED = re.compile(r"(?P<run>\d+)-(?P<task>\d+)-(?P<round>\d+)-(?P<name>.+)$")
 
 
 @dataclass(frozen=True, kw_only=True)
 class SiteState:
-    """Where one site is in a batch; `status` is the wire's word, `reason` says why it failed."""
+    """Where one site is in a batch; `status` is the wire's word, `reason` says why it failed, `progress` what it has reported last."""
 
     run: int
     site: str
@@ -41,6 +42,7 @@ class SiteState:
     total_round: int
     since: datetime
     reason: str | None = None
+    progress: "ProgressReport | None" = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -227,16 +229,33 @@ class RunActions:
         return replace(state, sites=[replace(site, reason=reasons.get(site.run)) for site in state.sites])
 
     def _logs(self, state: BatchState) -> list[SiteLog]:
-        """A log grows from round to round: what a later one begins with is told once."""
+        """Each site's files, as old controllers send them, and the lines that it has told; nothing twice."""
         names = {site.run: site.site for site in state.sites}
+        texts = self._log_files(state)
+        for run in names:
+            if told := [lines.text for lines in self._told(run)]:
+                texts[run] = _once([texts.get(run, ""), *told])
+        order = [*names, *(run for run in texts if run not in names)]
+        return [SiteLog(site=names.get(run, f"run {run}"), text=texts[run]) for run in order if run in texts]
+
+    def _log_files(self, state: BatchState) -> dict[int, str]:
+        """By run. A log grows from round to round: what a later one begins with is told once."""
         texts: dict[int, str] = {}
         with tempfile.TemporaryDirectory() as folder:
             for match, path in sorted(self._stored(state, Path(folder)), key=lambda pair: _place(pair[0])):
                 if match["name"].endswith(".txt"):
-                    text, run = path.read_text(encoding="utf-8", errors="replace"), int(match["run"])
+                    text, run = path.read_text(errors="replace"), int(match["run"])
                     before = texts.get(run, "")
                     texts[run] = text if text.startswith(before) else before + text
-        return [SiteLog(site=names.get(run, f"run {run}"), text=text) for run, text in texts.items()]
+        return texts
+
+    def _told(self, run: int) -> "list[LogLines]":
+        from starfish.sdk import NotFound
+
+        try:
+            return self.site.client.lines(run)
+        except NotFound:  # a Routing Server of before there were any
+            return []
 
     def _stored(self, state: BatchState, folder: Path) -> "list[tuple[re.Match[str], Path]]":
         """The stored logs and notices of a batch, as far as this site may see them."""
@@ -327,7 +346,20 @@ def _site_state(run: "Run", name: str) -> SiteState:
         round=int(config.get("current_round", 1)),
         total_round=int(config.get("total_round", 1)),
         since=run.updated_at,
+        progress=run.progress,
     )
+
+
+def _once(texts: Iterable[str]) -> str:
+    """One after the other. A line with its time comes once: it was told again where nobody knew whether it had arrived."""
+    seen: set[str] = set()
+    lines = []
+    for line in "\n".join(text.rstrip("\n") for text in texts if text).split("\n"):
+        if line not in seen:
+            lines.append(line)
+        if STAMP.match(line):
+            seen.add(line)
+    return "\n".join(lines) + "\n"
 
 
 def _place(match: re.Match[str]) -> tuple[int, int, int]:
