@@ -26,6 +26,10 @@ class Damage(Exception):
     """The bytes are no such file; says why, as the end of a sentence."""
 
 
+class TooMuchText(ValueError):
+    """Names and metadata are more than a header may hold; says how much."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Tensor:
     """An array's type, shape and place [begin, end) in the bytes."""
@@ -48,7 +52,7 @@ def header_of(arrays: Mapping[str, np.ndarray], meta: str) -> tuple[bytes, list[
     text = json.dumps(entries, ensure_ascii=False, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     if len(text) > MOST_HEADER:
-        raise ValueError(f"the texts and names of a payload take {len(text)} bytes; {MOST_HEADER} are the most")
+        raise TooMuchText(f"{len(text)} bytes; {MOST_HEADER} are the most")
     return len(text).to_bytes(LENGTH, "little") + text, order
 
 

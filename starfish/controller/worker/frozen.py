@@ -7,7 +7,9 @@ import numpy as np
 from starfish.controller.data import complete_mask
 from starfish.controller.files import write_pieces
 from starfish.tasks.api import Rows, Task
+from starfish.tasks.errors import SiteRefusal
 from starfish.tasks.payload import Payload
+from starfish.tasks.tensors import TooMuchText
 
 
 class FrozenRows:
@@ -29,11 +31,18 @@ class FrozenRows:
 
 
 def freeze(rows: Rows, path: Path) -> str:
-    """Write `rows` durably; returns the SHA-256 of the file, the same for the same rows."""
+    """Write `rows` durably; returns the SHA-256 of the file, the same for the same rows. Raises SiteRefusal for too much text."""
     numbers = {name: column for name, column in rows.columns.items() if column.dtype.kind != "O"}
     texts = {name: column.tolist() for name, column in rows.columns.items() if column.dtype.kind == "O"}
     payload = Payload(meta={"kind": "rows", "n": rows.n, "texts": texts}, arrays=numbers)
-    return write_pieces(path, payload.pieces()).sha256
+    try:
+        return write_pieces(path, payload.pieces()).sha256
+    except TooMuchText as error:
+        raise SiteRefusal(
+            f"The text and id variables ({', '.join(sorted(texts))}) hold more text than can be kept of a site's rows ({error}). "
+            "Take out of the project what no task reads, or shorten the ids.",
+            code="too-much-text",
+        ) from error
 
 
 def thaw(path: Path) -> FrozenRows:

@@ -114,6 +114,13 @@ def test_frozen_rows_come_back_and_nobody_can_change_them(tmp_path: Path) -> Non
             rows.columns[name][0] = column[1]
 
 
+def test_more_text_than_can_be_kept_is_told(tmp_path: Path) -> None:
+    texts = np.array(["a" * (30 << 20)] * 4, dtype=object)
+    with pytest.raises(SiteRefusal, match=r"The text and id variables \(name\) hold more text than can be kept"):
+        freeze(Rows(n=4, columns={"name": texts}), tmp_path / "rows")
+    assert not list(tmp_path.iterdir())
+
+
 def test_of_the_updates_one_is_in_memory_at_a_time(tmp_path: Path) -> None:
     work = begun(tmp_path, ECHO)
     trained(work)
