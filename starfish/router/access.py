@@ -98,6 +98,11 @@ def visible_runs(caller: Caller) -> QuerySet[Run]:
     return runs.filter(Q(site__in=caller.site_ids) | Q(batch__project__site__in=caller.site_ids))
 
 
+def sees_run(caller: Caller, run: Run) -> bool:
+    """The same of one run, whose batch and project are at hand."""
+    return caller.acts_for(run.site_id) or caller.acts_for(run.batch.project.site_id)
+
+
 def member_projects(caller: Caller) -> QuerySet[Project]:
     """Those that it may see whole; of the others (all are by name, for now) anyone sees id, name and coordinator."""
     if caller.administrator:

@@ -8,7 +8,7 @@ import asyncio
 import os
 import secrets
 import threading
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 
@@ -49,6 +49,7 @@ class Hub:
         self._waiting: defaultdict[int, set[Waiter]] = defaultdict(set)
         self._changes: defaultdict[int, int] = defaultdict(int)
         self._of_all = 0
+        self._own = threading.local()
         self.closed = False
 
     def changes(self, topic: int) -> tuple[int, int]:
@@ -60,6 +61,15 @@ class Hub:
         """For which sites somebody waits."""
         with self._lock:
             return frozenset(self._waiting)
+
+    @contextmanager
+    def counting(self) -> Iterator[Counter[int]]:
+        """The changes that this thread makes meanwhile, by topic."""
+        self._own.counter = counter = Counter[int]()
+        try:
+            yield counter
+        finally:
+            self._own.counter = None
 
     @contextmanager
     def waiting(self, topics: Iterable[int]) -> Iterator[Waiter]:
@@ -77,13 +87,16 @@ class Hub:
                     if not self._waiting[topic]:
                         del self._waiting[topic]
 
-    def wake(self, topics: Iterable[int]) -> None:
+    def wake(self, topics: Collection[int]) -> None:
         """What these sites see has changed."""
         with self._lock:
             woken: set[Waiter] = set()
             for topic in {EVERYTHING, *topics}:
                 self._changes[topic] += 1
                 woken |= self._waiting.get(topic, set())
+        own: Counter[int] | None = getattr(self._own, "counter", None)
+        if own is not None:
+            own.update(topics)
         for waiter in woken:
             waiter.wake()
 
@@ -121,4 +134,4 @@ def heard(notice: str) -> None:
     """A notice of PostgreSQL's; what this process has sent itself has been done."""
     who, *ids = notice.split()
     if who != _WHO:
-        hub.wake(int(topic) for topic in ids)
+        hub.wake([int(topic) for topic in ids])

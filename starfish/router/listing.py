@@ -3,17 +3,18 @@
 import base64
 import hashlib
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from starfish.protocol.run_state import RunStatus
 from starfish.router import access, storage, wire
 from starfish.router.access import Caller
-from starfish.router.models import Artifact, Run
+from starfish.router.models import Artifact, ProjectParticipant
+from starfish.router.models.batch import previous_position
 from starfish.router.wire import JSON
 
 MODEL = "artifacts"
 """As every controller names its global model."""
+COORDINATOR = ProjectParticipant.Role.COORDINATOR.label
 MODEL_BYTES = 64 * 1024
 ENDED = [RunStatus.FAILED, RunStatus.SUCCESS]
 
@@ -32,26 +33,29 @@ def active_runs(caller: Caller, *, minimal: bool) -> Listing:
     `minimal`: without their files, but a participant's run that is to begin a round has the global model, if that is small.
     """
     runs = access.visible_runs(caller).exclude(status__in=ENDED)
-    shown = _minimal(list(runs)) if minimal else wire.runs(runs)
+    shown = [_with_model(run) for run in wire.minimal_runs(runs)] if minimal else wire.runs(runs)
     body = json.dumps(shown, separators=(",", ":")).encode()
     return Listing(body=body, etag=f'"{hashlib.sha256(body).hexdigest()[:32]}"')
 
 
-def _minimal(runs: Sequence[Run]) -> list[JSON]:
-    shown = wire.minimal_runs(runs)
-    for run, it in zip(runs, shown, strict=True):
-        if run.state is RunStatus.STANDBY and not run.coordinates and (model := _model(run)):
-            it["model"] = model
-    return shown
+def _with_model(run: JSON) -> JSON:
+    if run["status"] != RunStatus.STANDBY.word or run["role"] == COORDINATOR:
+        return run
+    previous = previous_position(run["tasks"], run["cur_seq"])
+    model = previous and _model(run, *previous)
+    return {**run, "model": model} if model else run
 
 
-def _model(run: Run) -> JSON | None:
+def _model(run: JSON, seq: int, turn: int) -> JSON | None:
     """None where there is none, or a large one, or where it is being replaced."""
-    if run.batch.previous is None:
-        return None
-    seq, turn = run.batch.previous
     stored = Artifact.objects.filter(
-        run__batch=run.batch_id, kind=Artifact.Kind.MODEL, task_seq=seq, round_seq=turn, name=MODEL, size__lte=MODEL_BYTES
+        run__batch__project=run["project"],
+        run__batch__number=run["batch"],
+        kind=Artifact.Kind.MODEL,
+        task_seq=seq,
+        round_seq=turn,
+        name=MODEL,
+        size__lte=MODEL_BYTES,
     ).first()
     if stored is None:
         return None

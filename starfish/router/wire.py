@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from starfish.protocol.run_state import RunStatus
 from starfish.router.models import Artifact, Project, ProjectParticipant, Run, Site
@@ -14,7 +14,8 @@ RUN_WORDS = [status.word for status in RunStatus]
 SITE_WORDS = Site.SiteStatus.labels
 ROLE_WORDS = ProjectParticipant.Role.labels
 
-FILES = ("logs", "artifacts", "middle_artifacts")
+DATES = ("created_at", "updated_at")
+LEFT_OUT = ("logs", "artifacts", "middle_artifacts", "agent_advice", "agent_diagnosis")
 
 JSON = dict[str, Any]
 Files = Mapping[tuple[str, int], Sequence[str]]
@@ -78,9 +79,32 @@ def runs(chosen: Iterable[Run]) -> list[JSON]:
     return [_run(it, files) for it in found]
 
 
-def minimal_runs(chosen: Iterable[Run]) -> list[JSON]:
-    """Without their files, whose number grows with the rounds; for those who know from the status what there is."""
-    return [{name: value for name, value in _run(it, {}).items() if name not in FILES} for it in chosen]
+def minimal_runs(chosen: QuerySet[Run]) -> list[JSON]:
+    """Without their files, whose number grows with the rounds; for those who know from the status what there is. One lean query."""
+    rows = chosen.values_list(
+        "pk", "batch__project", "batch__number", "participant", "role", "site__uid", "batch__cur_seq", "status", "batch__tasks", *DATES
+    )
+    return [
+        {
+            "id": pk,
+            "project": project,
+            "batch": number,
+            "participant": participant,
+            "role": ProjectParticipant.Role(role).label,
+            "site_uid": str(uid),
+            "cur_seq": cur_seq,
+            "status": RunStatus(status).word,
+            "tasks": tasks,
+            "created_at": time(created_at),
+            "updated_at": time(updated_at),
+        }
+        for pk, project, number, participant, role, uid, cur_seq, status, tasks, created_at, updated_at in rows
+    ]
+
+
+def minimal_run(it: Run) -> JSON:
+    """The same of one run that is at hand."""
+    return {name: value for name, value in _run(it, {}).items() if name not in LEFT_OUT}
 
 
 def run(it: Run) -> JSON:

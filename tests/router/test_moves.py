@@ -5,7 +5,7 @@ import base64
 import pytest
 
 from starfish.protocol.problems import Conflict
-from starfish.protocol.run_state import RunStatus
+from starfish.protocol.run_state import Event, RunStatus
 from starfish.router.actions import moves
 from starfish.router.models import Artifact, Run, RunTransition
 from tests.router.world import ROUND, World
@@ -59,7 +59,8 @@ def test_a_second_writer_that_was_too_late_changes_nothing(world: World) -> None
     it = moves.lock(world.member.caller, runs[1].pk)
     Run.objects.filter(pk=runs[1].pk).update(status=S.FAILED)
     with pytest.raises(Conflict, match="at the same moment"):
-        moves._set(it, {runs[1].pk: S.PREPARING})
+        moves.move(it, Event.PREPARE, whole=False)
+        moves.write(it)
     assert world.words()[1] == "Failed"
     assert not RunTransition.objects.exists()
 

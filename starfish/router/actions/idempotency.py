@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
-from starfish.protocol.problems import Invalid, KeyReused
+from starfish.protocol.problems import Invalid, KeyReused, Problem
 from starfish.router.models import IdempotencyRecord
 
 
@@ -48,12 +48,11 @@ def once(it: Ticket | None, do: Callable[[], Answer]) -> Answer:
         return known
     try:
         with transaction.atomic():
-            record = IdempotencyRecord.objects.create(caller=it.caller, key=it.key, fingerprint=it.fingerprint)
             answer = do()
-            record.status, record.body = answer.status, None if answer.body is None else json.dumps(answer.body)
-            record.save(update_fields=["status", "body"])
+            body = None if answer.body is None else json.dumps(answer.body)
+            IdempotencyRecord.objects.create(caller=it.caller, key=it.key, fingerprint=it.fingerprint, status=answer.status, body=body)
             return answer
-    except IntegrityError:
+    except (IntegrityError, Problem):
         known = _known(it)  # the same request, at the same moment, came first
         if known is None:
             raise

@@ -2,14 +2,14 @@
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from django.db import transaction
 from django.utils import timezone
 
-from starfish.protocol.problems import Conflict, Invalid
+from starfish.protocol.problems import Conflict, Invalid, NotFound
 from starfish.protocol.run_state import REQUESTS, Event, IllegalMove, RunStatus, batch_moves, own_move
-from starfish.router.access import Caller, require_acting, run_by_id
+from starfish.router.access import RUN_NOT_FOUND, Caller, require_acting, run_by_id, sees_run
 from starfish.router.actions.projects import lock_project
 from starfish.router.hub import announce
 from starfish.router.models import Batch, Project, Run, RunTransition
@@ -23,6 +23,11 @@ class Locked:
     batch: Batch
     runs: Mapping[int, Run]
     run: Run
+    stored: Mapping[int, RunStatus]
+    """Each run's status as the database has it, while moves are made in memory: `write` compares and sets."""
+    history: list[RunTransition] = field(default_factory=list)
+    counted: list[Event] = field(default_factory=list)
+    """Events that changed the batch's counters."""
 
     @property
     def coordinator(self) -> Run:
@@ -36,13 +41,16 @@ class Locked:
 
 def lock(caller: Caller, run_id: int) -> Locked:
     """Inside a transaction. Raises NotFound, Forbidden."""
-    seen = run_by_id(caller, run_id)
-    require_acting(caller, seen.site_id)
-    batch = Batch.objects.select_for_update(of=("self",)).select_related("project").get(pk=seen.batch_id)
+    batch = Batch.objects.select_for_update(of=("self",)).select_related("project").filter(runs__pk=run_id).first()
+    if batch is None:
+        raise NotFound(RUN_NOT_FOUND)
     runs = {run.pk: run for run in batch.runs.select_related("site")}
     for run in runs.values():
         run.batch = batch
-    return Locked(caller=caller, batch=batch, runs=runs, run=runs[run_id])
+    if not sees_run(caller, runs[run_id]):
+        raise NotFound(RUN_NOT_FOUND)
+    require_acting(caller, runs[run_id].site_id)
+    return Locked(caller=caller, batch=batch, runs=runs, run=runs[run_id], stored={run.pk: run.state for run in runs.values()})
 
 
 def set_status(caller: Caller, run_id: int, status: RunStatus, *, update_all: bool, increase_round: bool) -> None:
@@ -54,6 +62,7 @@ def set_status(caller: Caller, run_id: int, status: RunStatus, *, update_all: bo
         if event is Event.ADVANCE and whole and not increase_round and it.run.state is not RunStatus.STANDBY:
             raise it.conflict(f'The run is "{it.run.state.word}"; the next round is asked for with increase_round and update_all.')
         move(it, event, whole=whole)
+        write(it)
 
 
 def act(caller: Caller, run_id: int, *, restart: bool, whole: bool, project_id: int | None, number: int | None) -> None:
@@ -68,10 +77,11 @@ def act(caller: Caller, run_id: int, *, restart: bool, whole: bool, project_id: 
         if restart:
             _refuse_late_restart(it, project)
         move(it, Event.RESTART if restart else Event.STOP, whole=whole and it.run.coordinates)
+        write(it)
 
 
 def move(it: Locked, event: Event, *, whole: bool, end_task: bool = False) -> None:
-    """One event, for the addressed run or its whole batch. Raises Conflict; then nothing has changed."""
+    """One event, for the addressed run or its whole batch, in memory; `write` follows. Raises Conflict."""
     states = {run.pk: run.state for run in it.runs.values()}
     left_out = [run.pk for run in it.runs.values() if list(it.batch.position) in run.left_out]
     try:
@@ -84,13 +94,34 @@ def move(it: Locked, event: Event, *, whole: bool, end_task: bool = False) -> No
         raise it.conflict(error.detail) from error
     if moves and event is Event.ADVANCE and _is_last_round(it.batch, end_task=end_task):
         raise it.conflict(f'The run is "{it.run.state.word}"; this was the last round of the last task: move to "Success" (8).')
-    _set(it, moves)
+    _note(it, moves)
     if moves and event is Event.ADVANCE:
         _next_round(it, end_task=end_task)
     if moves and event is Event.SUCCEED and end_task:
         it.batch.config["total_round"] = it.batch.config["current_round"]
-        it.batch.save(update_fields=["tasks", "updated_at"])
+        it.counted.append(event)
+
+
+def write(it: Locked) -> None:
+    """What was moved: compared and set, with its history. Raises Conflict where somebody else has won."""
+    now = timezone.now()
+    alike: defaultdict[tuple[RunStatus, RunStatus, int | None, int | None], list[int]] = defaultdict(list)
+    for run_id in {transition.run_id for transition in it.history}:
+        run = it.runs[run_id]
+        run.updated_at = now
+        alike[it.stored[run_id], run.state, run.failed_task, run.failed_round].append(run_id)
+    for (source, target, failed_task, failed_round), run_ids in alike.items():
+        won = Run.objects.filter(pk__in=run_ids, status=source).update(
+            status=target, failed_task=failed_task, failed_round=failed_round, updated_at=now
+        )
+        if won != len(run_ids):
+            raise it.conflict("A run was moved at the same moment; look again.")
+    RunTransition.objects.bulk_create(it.history)
+    if it.counted:
+        it.batch.save(update_fields=["tasks", "cur_seq", "updated_at"])
         announce(run.site_id for run in it.runs.values())
+    elif it.history:
+        announce([it.coordinator.site_id, *(transition.run.site_id for transition in it.history)])
 
 
 def _refuse_late_restart(it: Locked, project: Project) -> None:
@@ -102,11 +133,8 @@ def _refuse_late_restart(it: Locked, project: Project) -> None:
         raise it.conflict(f'The run is "{it.run.state.word}"; the batch has ended in Success, so nothing is left to restart.')
 
 
-def _set(it: Locked, moves: Mapping[int, RunStatus]) -> None:
-    """Compare and set, and the history, in one transaction. Raises Conflict where somebody else has won."""
+def _note(it: Locked, moves: Mapping[int, RunStatus]) -> None:
     now, (task, turn) = timezone.now(), it.batch.position
-    history = []
-    alike: defaultdict[tuple[RunStatus, RunStatus, int | None, int | None], list[int]] = defaultdict(list)
     for run_id, target in moves.items():
         run, source = it.runs[run_id], it.runs[run_id].state
         run.status = target
@@ -114,17 +142,9 @@ def _set(it: Locked, moves: Mapping[int, RunStatus]) -> None:
             run.failed_task = run.failed_round = None
         elif target in (RunStatus.PENDING_FAILED, RunStatus.FAILED) and run.failed_task is None:
             run.failed_task, run.failed_round = task, turn
-        run.updated_at = now
-        alike[source, target, run.failed_task, run.failed_round].append(run_id)
-        history.append(RunTransition(run=run, source=source, target=target, task_seq=task, round_seq=turn, account=it.caller.user, at=now))
-    for (source, target, failed_task, failed_round), run_ids in alike.items():
-        won = Run.objects.filter(pk__in=run_ids, status=source).update(
-            status=target, failed_task=failed_task, failed_round=failed_round, updated_at=now
+        it.history.append(
+            RunTransition(run=run, source=source, target=target, task_seq=task, round_seq=turn, account=it.caller.user, at=now)
         )
-        if won != len(run_ids):
-            raise it.conflict("A run was moved at the same moment; look again.")
-    RunTransition.objects.bulk_create(history)
-    announce([it.coordinator.site_id, *(it.runs[run_id].site_id for run_id in moves)])
 
 
 def _is_last_round(batch: Batch, *, end_task: bool) -> bool:
@@ -141,5 +161,4 @@ def _next_round(it: Locked, *, end_task: bool) -> None:
         config["current_round"] += 1
     else:
         batch.cur_seq += 1
-    batch.save(update_fields=["tasks", "cur_seq", "updated_at"])
-    announce(run.site_id for run in it.runs.values())
+    it.counted.append(Event.ADVANCE)

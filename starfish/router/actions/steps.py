@@ -9,9 +9,9 @@ from starfish.protocol.problems import Forbidden, Invalid
 from starfish.protocol.run_state import REQUESTS, TABLE, Event, RunStatus, Scope
 from starfish.router import storage, wire
 from starfish.router.access import Caller, run_by_id
-from starfish.router.actions import artifacts
+from starfish.router.actions import artifacts, telemetry
 from starfish.router.actions.idempotency import Answer, Ticket, once
-from starfish.router.actions.moves import Locked, lock, move
+from starfish.router.actions.moves import Locked, lock, move, write
 from starfish.router.listing import Listing, active_runs
 from starfish.router.models import Artifact, Run
 from starfish.router.wire import JSON
@@ -39,6 +39,7 @@ class Step:
     without: Sequence[int]
     end_task: bool
     artifact: artifacts.Incoming | Reference | None
+    lines: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,29 +52,30 @@ class Taken:
 
 def take(caller: Caller, run_id: int, step: Step, ticket: Ticket | None, *, minimal: bool) -> Taken:
     """`minimal`: without the runs' files. Raises NotFound, Forbidden, Invalid, Conflict, KeyReused."""
-    artifact: artifacts.Saved | Reference | None = None
-    if isinstance(step.artifact, artifacts.Incoming):
-        artifacts.check(caller, run_id, [step.artifact])
-        artifact = artifacts.save(step.artifact)
-    else:
-        artifact = step.artifact
+    artifact = artifacts.save(step.artifact) if isinstance(step.artifact, artifacts.Incoming) else step.artifact
     listings: list[Listing] = []
 
     def move_on() -> Answer:
-        with transaction.atomic():
+        with transaction.atomic(savepoint=ticket is None):  # with a ticket it is in the transaction of its record
             run = _take(caller, run_id, step, artifact)
             listings.append(active_runs(caller.acting_for(run.site_id), minimal=minimal))
-            return Answer(status=200, body=wire.minimal_runs([run])[0] if minimal else wire.run(run))
+            return Answer(status=200, body=wire.minimal_run(run) if minimal else wire.run(run))
 
     try:
         answer = once(ticket, move_on)
-    finally:
-        if isinstance(artifact, artifacts.Saved) and not Artifact.objects.filter(key=artifact.stored.key).exists():
-            storage.delete([artifact.stored.key])
+    except Exception:
+        _clear(artifact)
+        raise
     if not listings:  # this was taken before: the answer is that of then, the listing is of now
-        site = run_by_id(caller, run_id).site_id
-        listings.append(active_runs(caller.acting_for(site), minimal=minimal))
+        _clear(artifact)
+        listings.append(active_runs(caller.acting_for(run_by_id(caller, run_id).site_id), minimal=minimal))
     return Taken(run=answer.body, listing=listings[-1])
+
+
+def _clear(artifact: artifacts.Saved | Reference | None) -> None:
+    """Bytes that were stored for a step that did not take place. Whether it did is asked: a commit's answer can be lost."""
+    if isinstance(artifact, artifacts.Saved) and not Artifact.objects.filter(key=artifact.stored.key).exists():
+        storage.delete([artifact.stored.key])
 
 
 def _take(caller: Caller, run_id: int, step: Step, artifact: artifacts.Saved | Reference | None) -> Run:
@@ -83,14 +85,18 @@ def _take(caller: Caller, run_id: int, step: Step, artifact: artifacts.Saved | R
         raise Forbidden("Only the coordinator's run takes a step for all.")
     _expect(it, step)
     if isinstance(artifact, artifacts.Saved):
+        artifacts.check(it.run, artifact.kind, artifact.name)
         artifacts.keep(it, artifact, step.task_seq, step.round_seq)
     elif isinstance(artifact, Reference):
         artifacts.refer(it, artifact.kind, artifact.name, artifact.sha256)
+    if step.lines:
+        telemetry.add_lines(it.run, step.lines)
     _leave_out(it, step.without)
     for target in step.targets:
         event = REQUESTS[target]
         scope = TABLE[event].scope
         move(it, event, whole=step.everyone and scope is not Scope.SITE, end_task=step.end_task)
+    write(it)
     return it.run
 
 

@@ -23,6 +23,7 @@ from starfish.router.listing import Listing, active_runs
 from starfish.router.live.exchange import Exchange, exchange_of
 from starfish.router.live.keeper import keeper
 from starfish.router.live.preferences import Preferences, same_etag
+from starfish.router.live.seen import seen_listings
 from starfish.router.plain import refusal
 from starfish.router.queries import uid
 
@@ -129,36 +130,12 @@ async def _look(exchange: Exchange, question: _Question, *, fresh: bool = False)
     single = question.topics[0] if len(question.topics) == 1 and question.caller.by_token else None
     if single is None:
         return await exchange.database(lambda: active_runs(question.caller, minimal=question.minimal))
-    seen = None if fresh else _seen.get(single, question.minimal)
+    seen = None if fresh else seen_listings.get(single, question.minimal)
     if seen is None:
         changes = hub.changes(single)
         seen = await exchange.database(lambda: active_runs(question.caller, minimal=question.minimal))
-        _seen.put(single, question.minimal, changes, seen)
+        seen_listings.put(single, question.minimal, changes, seen)
     return seen
-
-
-class _Seen:
-    """What each site's token saw last. Good while nothing has changed, and for a few seconds: another process may write, too."""
-
-    KEPT_S, MOST = 5.0, 20_000
-
-    def __init__(self) -> None:
-        self._listings: dict[tuple[int, bool], tuple[tuple[int, int], float, Listing]] = {}
-
-    def get(self, site: int, minimal: bool) -> Listing | None:
-        found = self._listings.get((site, minimal))
-        if found is None:
-            return None
-        changes, at, listing = found
-        return listing if changes == hub.changes(site) and time.monotonic() - at < self.KEPT_S else None
-
-    def put(self, site: int, minimal: bool, changes: tuple[int, int], listing: Listing) -> None:
-        if len(self._listings) >= self.MOST:
-            self._listings.clear()
-        self._listings[site, minimal] = changes, time.monotonic(), listing
-
-
-_seen = _Seen()
 
 
 def is_live(method: str | None, headers: Mapping[str, str]) -> bool:

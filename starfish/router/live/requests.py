@@ -10,6 +10,7 @@ from starfish.protocol.problems import Invalid, TooLarge
 from starfish.protocol.run_state import RunStatus
 from starfish.router.actions.artifacts import Incoming
 from starfish.router.actions.steps import Reference, Step, ends_a_round
+from starfish.router.actions.telemetry import LINES_BYTES
 from starfish.router.models import Artifact
 from starfish.router.strict_json import BadJSON, loads
 
@@ -43,7 +44,10 @@ class StoredArtifact(_Strict):
 
 
 class StepRequest(_Strict):
-    """From where to where, in which round; `all`: the coordinator's barriers, `without`: whom they do not wait for in this round."""
+    """From where to where, in which round; `all`: the coordinator's barriers, `without`: whom they do not wait for in this round.
+
+    `lines`: what the site tells of its run, as `POST runs/{id}/lines/` takes it.
+    """
 
     source: Annotated[Status, Field(alias="from")]
     to: Annotated[list[Status], Field(min_length=1, max_length=8)]
@@ -54,6 +58,7 @@ class StepRequest(_Strict):
     without: Annotated[list[Annotated[int, Field(ge=0, le=2**63 - 1)]], Field(max_length=10_000)] = []
     end_task: bool = False
     artifact: InlineArtifact | StoredArtifact | None = None
+    lines: Annotated[str, Field(max_length=LINES_BYTES)] = ""
 
 
 def read_step(body: bytes) -> tuple[Step, Any]:
@@ -82,6 +87,7 @@ def read_step(body: bytes) -> tuple[Step, Any]:
         without=asked.without,
         end_task=asked.end_task,
         artifact=_artifact(asked.artifact),
+        lines=asked.lines,
     )
     return step, raw
 

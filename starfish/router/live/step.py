@@ -8,11 +8,14 @@ from django.views.decorators.csrf import csrf_exempt
 
 from starfish.protocol import problems
 from starfish.protocol.problems import Problem
+from starfish.router.access import Caller
 from starfish.router.actions import audit, idempotency, steps
 from starfish.router.credentials import caller_from
+from starfish.router.listing import Listing
 from starfish.router.live.exchange import exchange_of, whole_body
 from starfish.router.live.preferences import Preferences
 from starfish.router.live.requests import BODY_BYTES, BODY_TOO_LARGE, read_step
+from starfish.router.live.seen import seen_listings
 from starfish.router.plain import refusal
 from starfish.router.queries import path_id
 
@@ -38,7 +41,7 @@ def _answer(request: HttpRequest, pk: str, body: bytes) -> HttpResponse:
         taken, raw = read_step(body)
         ticket = idempotency.ticket(caller.key, request.headers.get("Idempotency-Key"), request.method, request.path, raw)
         asked = Preferences.of(request.headers.get("Prefer", ""))
-        answer = steps.take(caller, run_id, taken, ticket, minimal=asked.minimal)
+        answer = _taken(caller, run_id, taken, ticket, minimal=asked.minimal)
     except Problem as problem:
         if isinstance(problem, problems.Forbidden):
             audit.refused(caller, "POST step", request.path)
@@ -48,3 +51,17 @@ def _answer(request: HttpRequest, pk: str, body: bytes) -> HttpResponse:
     run = json.dumps(answer.run, separators=(",", ":")).encode()
     headers = {"ETag": answer.listing.etag, **asked.applied(waited=False)}
     return HttpResponse(run[:-1] + b',"active":' + answer.listing.body + b"}", content_type="application/json", headers=headers)
+
+
+def _taken(caller: Caller, run_id: int, step: steps.Step, ticket: idempotency.Ticket | None, *, minimal: bool) -> steps.Taken:
+    """A site's next wait knows what the step has told it."""
+    if not caller.by_token:
+        return steps.take(caller, run_id, step, ticket, minimal=minimal)
+    answers = []
+
+    def take() -> Listing:
+        answers.append(steps.take(caller, run_id, step, ticket, minimal=minimal))
+        return answers[0].listing
+
+    seen_listings.written(min(caller.site_ids), minimal, take)
+    return answers[0]

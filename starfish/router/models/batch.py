@@ -1,5 +1,6 @@
 """One execution of a project's tasks."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db import models
@@ -37,10 +38,10 @@ class Batch(Dated):
         """The current task and round."""
         return self.cur_seq, self.config["current_round"]
 
-    @property
-    def previous(self) -> tuple[int, int] | None:
-        """The task and round that ended last, whose global model the present round begins with."""
-        seq, turn = self.position
-        if turn > 1:
-            return seq, turn - 1
-        return (seq - 1, self.tasks[seq - 2]["config"]["current_round"]) if seq > 1 else None
+
+def previous_position(tasks: Sequence[Mapping[str, Any]], cur_seq: int) -> tuple[int, int] | None:
+    """The task and round whose global model the present round of a batch begins with."""
+    turn: int = tasks[cur_seq - 1]["config"]["current_round"] if tasks else 1
+    if turn > 1:
+        return cur_seq, turn - 1
+    return (cur_seq - 1, tasks[cur_seq - 2]["config"]["current_round"]) if cur_seq > 1 else None
