@@ -1,5 +1,6 @@
 """A Routing Server in memory: the same port as `starfish.sdk.Client`, the same transition table, and faults on order."""
 
+import hashlib
 import threading
 import time
 from collections import Counter
@@ -40,6 +41,7 @@ class FakeRouter:
     sites: dict[str, Site] = field(default_factory=dict)
     projects: dict[int, Project] = field(default_factory=dict)
     files: list[Stored] = field(default_factory=list)
+    lines: list[tuple[int, str]] = field(default_factory=list)
     calls: Counter[tuple[str, str]] = field(default_factory=Counter)
     beats: list[tuple[str, bool]] = field(default_factory=list)
     away: Exception | None = None
@@ -206,6 +208,7 @@ class FakeClient:
         end_task: bool = False,
         artifact: tuple[Kind, str, bytes] | None = None,
         stored: tuple[Kind, str, str] | None = None,
+        lines: str = "",
     ) -> Stepped:
         with self.router.call("step", self.uid):
             now = self._own(run.id)
@@ -226,7 +229,32 @@ class FakeClient:
             except Conflict:
                 self.router.runs, self.router.files = before
                 raise
+            if lines:
+                self.router.lines.append((run.id, lines))
             return Stepped(self.router.runs[run.id], self._listing())
+
+    def put_artifact(
+        self, run_id: int, task_seq: int, round_seq: int, kind: Kind, name: str, file: Path, *, sha256: str, attempt: int = 1
+    ) -> None:
+        data = file.read_bytes()
+        assert hashlib.sha256(data).hexdigest() == sha256
+        with self.router.call("put_artifact", self.uid):
+            self.router.keep(self._own(run_id), kind, (task_seq, round_seq), name, data)
+
+    def get_artifact(self, run_id: int, task_seq: int, round_seq: int, kind: Kind, name: str, to: Path) -> str:
+        with self.router.call("get_artifact", self.uid):
+            batch = self.router.batch_of(self._seen(run_id))
+            for one in self.router.files:
+                mine = one.run == run_id or (one.run in batch and kind == "artifacts")
+                if mine and (one.kind, one.position, one.name) == (kind, (task_seq, round_seq), name):
+                    to.parent.mkdir(parents=True, exist_ok=True)
+                    to.write_bytes(one.data)
+                    return hashlib.sha256(one.data).hexdigest()
+            raise NotFound(f"no {kind}")
+
+    def add_lines(self, run_id: int, lines: str) -> None:
+        with self.router.call("add_lines", self.uid):
+            self.router.lines.append((self._own(run_id).id, lines))
 
     def upload(self, run_id: int, task_seq: int, round_seq: int, kind: Kind, name: str, content: Path | bytes) -> None:
         data = content.read_bytes() if isinstance(content, Path) else content

@@ -55,6 +55,12 @@ def read_object(path: Path) -> dict[str, Any]:
     return value
 
 
+def sha256_of(path: Path) -> str:
+    """In hexadecimal; in constant memory."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def sync_folder(folder: Path) -> None:
     """Make a rename or a new file in `folder` durable."""
     descriptor = os.open(folder, os.O_RDONLY)

@@ -16,7 +16,6 @@ import psutil
 from tests.support.servers import ROOT, Server
 
 STARFISH = str(Path(sys.executable).parent / "starfish")
-POLL_S = "0.05"
 
 
 @dataclass(kw_only=True)
@@ -32,7 +31,7 @@ class Member:
         done = subprocess.run(
             [STARFISH, *arguments],
             cwd=ROOT,
-            env={**os.environ, "STARFISH_HOME": str(self.home), "STARFISH_POLL_S": POLL_S},
+            env={**os.environ, "STARFISH_HOME": str(self.home)},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -52,7 +51,7 @@ class Member:
             self.daemon = subprocess.Popen(
                 [STARFISH, "site", "up", "--no-portal"],
                 cwd=ROOT,
-                env={**os.environ, "STARFISH_HOME": str(self.home), "STARFISH_POLL_S": POLL_S},
+                env={**os.environ, "STARFISH_HOME": str(self.home)},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

@@ -17,6 +17,8 @@ from starfish.protocol.messages import Run
 from starfish.protocol.run_state import RunStatus
 from starfish.sdk import Client
 
+LINES_BYTES = 64 * 1024
+"""Of one batch of lines, as the Routing Server takes it."""
 LIVES = 3
 """So often a step is begun with a new worker before the run is given up."""
 
@@ -60,6 +62,8 @@ class Batch:
         self.folder.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._unsent = self.folder.path / "public.log"
         self.worker: Worker | None = None
+        self.digests: dict[Path, str] = {}
+        """Of the files that the worker has written, as it says."""
         self._write_terms(run)
 
     @property
@@ -94,6 +98,8 @@ class Batch:
                 self.log("warning", f"worker_died: {error}; it is started again")
                 continue
             self.say(f"{name} took {time.monotonic() - began:.3f} s")
+            if "sha256" in result:
+                self.digests[Path(result["path"])] = result["sha256"]
             for line in result.get("log", ()):
                 self.say(line)
             return result
@@ -116,15 +122,15 @@ class Batch:
             file.write(f"{datetime.now(UTC).isoformat(timespec='milliseconds')} {line}\n")
         self.journal.log(self.key, "info", line)
 
-    def public_log(self, run: Run) -> Path:
-        """This round's public lines: all that came after those of an earlier round were sent."""
-        seq, turn = run.position
-        lines = self.folder.path / "logs" / f"{seq}-{turn}.txt"
-        lines.parent.mkdir(exist_ok=True)
-        with lines.open("ab") as file:
-            file.write(self._unsent.read_bytes() if self._unsent.exists() else b"")
-        self._unsent.unlink(missing_ok=True)
-        return lines
+    def unsent(self) -> str:
+        """The public lines that were not sent yet, as many as go at once."""
+        lines = self._unsent.read_bytes() if self._unsent.exists() else b""
+        return lines[: lines.rfind(b"\n", 0, LINES_BYTES) + 1].decode()
+
+    def sent(self, lines: str) -> None:
+        """These have arrived."""
+        rest = self._unsent.read_bytes()[len(lines.encode()) :]
+        self._unsent.write_bytes(rest)
 
     def log(self, level: Level, public: str, private: str | None = None) -> None:
         """A line for this site's people."""

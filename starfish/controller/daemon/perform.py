@@ -4,6 +4,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from starfish.controller.daemon.batch import Batch, RunFailed, previous_position
@@ -16,7 +17,7 @@ from starfish.sdk import Conflict, NotFound
 from starfish.sdk.client import Kind, Stepped
 
 INLINE = 1 << 20
-UPDATE, MODEL, LOG, FAILURE = "mid-artifacts", "artifacts", "logs.txt", "failure.json"
+UPDATE, MODEL, FAILURE = "mid-artifacts", "artifacts", "failure.json"
 STOPPED = "It was stopped."
 
 
@@ -66,7 +67,7 @@ def _prepare(batch: Batch, view: View) -> None:
 def _report_prepared(batch: Batch, view: View) -> Stepped:
     seq, turn = view.own.position
     batch.say(f"task {seq} ({view.own.task['model']}), round {turn}: prepared")
-    stepped = _step_with(batch, view.own, [S.PREPARING], "logs", LOG, batch.public_log(view.own), "logs")
+    stepped = _step(batch, view.own, [S.PREPARING])
     if previous_position(view.own) is None:
         batch.journal.mark_prepared(view.own.id, prepared=True)
     return stepped
@@ -77,7 +78,7 @@ def _begin_round(batch: Batch, view: View) -> Stepped:
     for run in view.batch:
         if run.status is S.PREPARING:
             batch.folder.update(*view.own.position, run.site_uid).unlink(missing_ok=True)
-    return batch.client.step(view.own, [S.RUNNING], everyone=True)
+    return _step(batch, view.own, [S.RUNNING], everyone=True)
 
 
 def _train(batch: Batch, view: View) -> None:
@@ -92,8 +93,8 @@ def _send(batch: Batch, view: View) -> Stepped:
     batch.say(f"task {seq} ({own.task['model']}), round {turn}: sent")
     file = batch.folder.update(seq, turn, batch.config.uid)
     if own.coordinates or not file.exists():
-        return batch.client.step(own, chain)
-    return _step_with(batch, own, chain, "mid_artifacts", UPDATE, file, "update")
+        return _step(batch, own, chain)
+    return _step(batch, own, chain, _File(kind="mid_artifacts", name=UPDATE, path=file, what="update"))
 
 
 def _fetch_updates(batch: Batch, view: View) -> None:
@@ -124,9 +125,8 @@ def _aggregate(batch: Batch, view: View) -> Stepped:
     # The coordinator has what the next round begins with: it is prepared as soon as there is one.
     chain = path[path.index(own.status) + 1 :] + ([S.SUCCESS] if over else [S.STANDBY, S.PREPARING])
     batch.say(f"task {seq} ({own.task['model']}): {'ended' if ends or own.last_round else 'went on'} after round {turn}")
-    if over:
-        _upload_log(batch, own)
-    return _step_with(batch, own, chain, "artifacts", MODEL, Path(result["path"]), "model", everyone=True, end_task=ends)
+    model = _File(kind="artifacts", name=MODEL, path=Path(result["path"]), what="model")
+    return _step(batch, own, chain, model, everyone=True, end_task=ends)
 
 
 def _stop_batch(batch: Batch, view: View) -> Stepped:
@@ -138,7 +138,7 @@ def _stop_batch(batch: Batch, view: View) -> Stepped:
             reason = STOPPED if run.status is S.PENDING_FAILED else _reason(batch, run)
             batch.log("error", f"{names.get(run.site_uid, run.site_uid)} failed: {reason or 'it gave no reason'}")
     batch.end_worker()
-    return batch.client.step(view.own, [S.FAILED], everyone=True)  # from where it was seen: a restart meanwhile is not undone
+    return _step(batch, view.own, [S.FAILED], everyone=True)  # from where it was seen: a restart meanwhile is not undone
 
 
 def _fail(batch: Batch, view: View) -> Stepped | None:
@@ -165,11 +165,11 @@ def fail(batch: Batch, own: Run, reason: RunFailed | None) -> Stepped | None:
         batch.say(f"failed: {reason.public}")
         notice = egress.failure_notice(reason.code, reason.public, reason.variable, own.cur_seq)
         _upload(batch, own, FAILURE, notice, "failure")
-    _upload_log(batch, own)
     batch.journal.mark(own.id, failed=True)
     if own.status is S.FAILED:
+        _send_lines(batch, own)
         return None
-    return batch.client.step(own, [S.FAILED], everyone=own.coordinates)
+    return _step(batch, own, [S.FAILED], everyone=own.coordinates)
 
 
 def _finish(batch: Batch, view: View) -> None:
@@ -181,6 +181,7 @@ def _finish(batch: Batch, view: View) -> None:
     names = _names(batch) if own.coordinates else None
     batch.call("report", site=batch.config.uid, site_name=batch.config.name, site_names=names)
     batch.say("success")
+    _send_lines(batch, own)
     _close(batch, own)
 
 
@@ -206,35 +207,51 @@ STEPS: Mapping[Action, Callable[[Batch, View], Stepped | None]] = {
 }
 
 
-def _step_with(
-    batch: Batch,
-    own: Run,
-    chain: list[S],
-    kind: Kind,
-    name: str,
-    file: Path,
-    what: egress.What,
-    *,
-    everyone: bool = False,
-    end_task: bool = False,
-) -> Stepped:
-    """A step with a file: inline where it is small, else stored before."""
-    departure = egress.release(batch.journal, batch.policy, batch.key, what, name, file.read_bytes())
-    if len(departure.data) <= INLINE:
-        return batch.client.step(own, chain, everyone=everyone, end_task=end_task, artifact=(kind, name, departure.data))
-    batch.client.upload(own.id, *own.position, kind, name, file)
-    return batch.client.step(own, chain, everyone=everyone, end_task=end_task, stored=(kind, name, departure.sha256))
+@dataclass(frozen=True, kw_only=True)
+class _File:
+    """What goes along with a step."""
+
+    kind: Kind
+    name: str
+    path: Path
+    what: egress.What
 
 
-def _upload_log(batch: Batch, own: Run) -> None:
-    _upload(batch, own, LOG, batch.public_log(own).read_bytes(), "logs")
+def _step(batch: Batch, own: Run, chain: list[S], file: _File | None = None, *, everyone: bool = False, end_task: bool = False) -> Stepped:
+    """A step, with the lines that were not told yet and perhaps a file: inline where it is small, else stored before."""
+    artifact, stored = None, None
+    if file is not None:
+        left = egress.release(batch.journal, batch.policy, batch.key, file.what, file.name, file.path, sha256=batch.digests.get(file.path))
+        if left.size <= INLINE:
+            artifact = (file.kind, file.name, file.path.read_bytes())
+        else:
+            batch.client.put_artifact(own.id, *own.position, file.kind, file.name, file.path, sha256=left.sha256)
+            stored = (file.kind, file.name, left.sha256)
+    lines = _lines(batch)
+    stepped = batch.client.step(own, chain, everyone=everyone, end_task=end_task, artifact=artifact, stored=stored, lines=lines)
+    batch.sent(lines)
+    return stepped
+
+
+def _lines(batch: Batch) -> str:
+    lines = batch.unsent()
+    if lines:
+        egress.release(batch.journal, batch.policy, batch.key, "lines", "lines", lines.encode())
+    return lines
+
+
+def _send_lines(batch: Batch, own: Run) -> None:
+    """Those that no step takes along any more."""
+    while lines := _lines(batch):
+        batch.client.add_lines(own.id, lines)
+        batch.sent(lines)
 
 
 def _upload(batch: Batch, own: Run, name: str, data: bytes, what: egress.What) -> None:
     """Of a run that has left the round meanwhile nothing more is taken, and nothing is missing."""
-    departure = egress.release(batch.journal, batch.policy, batch.key, what, name, data)
+    egress.release(batch.journal, batch.policy, batch.key, what, name, data)
     try:
-        batch.client.upload(own.id, *own.position, "logs", name, departure.data)
+        batch.client.upload(own.id, *own.position, "logs", name, data)
     except Conflict:
         batch.log("info", f"{name} came too late for round {own.round_seq}")
 
@@ -251,13 +268,8 @@ def _fetch_global(batch: Batch, own: Run, position: tuple[int, int]) -> None:
 
 def _fetch(batch: Batch, run_id: int, kind: Kind, position: tuple[int, int], to: Path) -> None:
     """One file of a round, durably in its place. Raises NotFound."""
-    with tempfile.TemporaryDirectory(dir=batch.folder.path) as folder:
-        files = batch.client.download(run_id, kind, *position, Path(folder))
-        wanted = UPDATE if kind == "mid_artifacts" else MODEL
-        found = [file for file in files if file.name.endswith(f"-{position[0]}-{position[1]}-{wanted}")]
-        if not found:
-            raise NotFound(f"No {wanted} of task {position[0]}, round {position[1]} is stored.")
-        batch.folder.write(to, found[0].read_bytes())
+    to.parent.mkdir(parents=True, exist_ok=True)
+    batch.client.get_artifact(run_id, *position, kind, UPDATE if kind == "mid_artifacts" else MODEL, to)
 
 
 def _reason(batch: Batch, run: Run) -> str | None:

@@ -43,12 +43,13 @@ class BatchThread(threading.Thread):
         self._patience = Patience(site.journal, (own.project, own.batch))
 
     def see(self, listing: Listing) -> None:
-        """What the Routing Server said. A stop ends the worker at once, whatever it is doing."""
+        """What the Routing Server said. A stop ends the worker at once, if it is doing anything."""
         with self._changed:
+            busy = not self.idle.is_set() and not self._finishing
             self._listing = listing
             self.idle.clear()
             self._changed.notify()
-        if self.batch is not None and not self._finishing and self._stopped(listing):
+        if self.batch is not None and busy and self._stopped(listing):
             self.batch.end_worker()
 
     @property

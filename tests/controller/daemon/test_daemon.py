@@ -65,11 +65,12 @@ def test_a_round_takes_few_requests(world: World) -> None:
     calls, rounds = world.router.calls, 10
     for uid in ("bbbb", "cccc"):
         assert calls["step", uid] <= 2 * rounds
-        assert calls["download", uid] <= rounds
+        assert calls["get_artifact", uid] <= rounds
         assert calls["upload", uid] == 0
-    assert calls["step", "aaaa"] <= 4 * rounds
-    assert calls["download", "aaaa"] <= 2 * rounds
-    assert calls["upload", "aaaa"] == 1
+        until(lambda: calls["add_lines", uid] == 1)  # noqa: B023
+    assert calls["step", "aaaa"] <= 3 * rounds + 1
+    assert calls["get_artifact", "aaaa"] <= 2 * rounds
+    assert calls["upload", "aaaa"] == 0
 
 
 def test_whatever_left_is_in_the_journal(world: World) -> None:
@@ -78,23 +79,28 @@ def test_whatever_left_is_in_the_journal(world: World) -> None:
     world.until_reported()
     member = world.members[1]
     assert member.journal is not None
+    until(lambda: any(of == world.router.of("bbbb").id and "success" in text for of, text in world.router.lines))
     what = [departure[0] for departure in member.journal.departures((1, 1))]
-    assert sorted(what) == ["logs", "logs", "update", "update"]
-    kept = [one for one in world.router.files if one.run == world.router.of("bbbb").id]
-    assert {len(one.data) for one in kept} == {departure[2] for departure in member.journal.departures((1, 1))}
+    assert sorted(what) == ["lines"] * 5 + ["update", "update"]
+    run = world.router.of("bbbb").id
+    kept = [len(one.data) for one in world.router.files if one.run == run] + [len(text) for of, text in world.router.lines if of == run]
+    assert sorted(kept) == sorted(departure[2] for departure in member.journal.departures((1, 1)))
 
 
 def test_every_participants_lines_reach_the_coordinator(world: World) -> None:
     world.router.open_batch(1, [("limited", 3)])
     world.up()
     world.until_reported()
-    lines = b"".join(one.data for one in world.router.files if one.kind == "logs" and one.run == world.router.of("bbbb").id).decode()
+    run = world.router.of("bbbb").id
+    until(lambda: any(of == run and "success" in text for of, text in world.router.lines))
+    lines = "".join(text for of, text in world.router.lines if of == run)
     assert "round 1: prepared" in lines
-    assert lines.count("train took") == 2, "of the last round nothing more is sent"
+    assert lines.count("train took") == 3
     assert lines.count("prepare took") == 1, "each line is sent once"
+    assert lines.count("success") == 1, "the last, too"
 
 
-@pytest.mark.parametrize("method", ["step", "upload", "download", "active_runs", "batch_runs", "project", "participants"])
+@pytest.mark.parametrize("method", ["step", "get_artifact", "add_lines", "active_runs", "batch_runs", "project", "participants"])
 def test_lost_requests_and_lost_answers_change_nothing(world: World, answer: dict[str, str], method: str) -> None:
     world.router.open_batch(1, TASKS)
     world.router.fail(method, "before", "after")
@@ -293,7 +299,7 @@ def test_large_updates_and_models_are_stored_before_the_step(world: World) -> No
     world.members[1].has("big")
     world.up()
     world.until_reported()
-    assert world.router.calls["upload", "bbbb"] == 2
+    assert world.router.calls["put_artifact", "bbbb"] == 2
 
 
 def test_a_report_that_cannot_be_made_ends_the_batch_here_with_a_reason(world: World) -> None:
