@@ -21,10 +21,12 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
         yield made
 
 
-def test_a_departure_is_journalled_as_it_leaves(journal: Journal) -> None:
+@pytest.mark.parametrize("as_file", [False, True])
+def test_a_departure_is_journalled_as_it_leaves(journal: Journal, tmp_path: Path, as_file: bool) -> None:
     data = b"an update"
-    departure = egress.release(journal, Policy(preset="open"), BATCH, "update", "mid-artifacts", data)
-    assert departure.data == data
+    (tmp_path / "file").write_bytes(data)
+    departure = egress.release(journal, Policy(preset="open"), BATCH, "update", "mid-artifacts", tmp_path / "file" if as_file else data)
+    assert departure.size == len(data)
     assert departure.sha256 == hashlib.sha256(data).hexdigest()
     assert journal.departures(BATCH) == [("update", "mid-artifacts", len(data), departure.sha256)]
 
