@@ -60,6 +60,19 @@ def enrol_code(
 
 
 @command(app, home=False)
+def revoke(
+    session: Session,
+    name: Annotated[str, typer.Option("--name", metavar="NAME", help="The site's name, as 'starfish router sites' lists it.")],
+) -> None:
+    """End a site's tokens. Within five seconds it is refused everywhere; its runs stay as they are."""
+    with _router():
+        from starfish.router.actions.enrolment import revoke as end_tokens
+
+        ended = end_tokens(name)
+    session.result({"name": name, "revoked": ended}, lambda done: f"{done['revoked']} token(s) of {name} ended.")
+
+
+@command(app, home=False)
 def sites(session: Session) -> None:
     """List the sites."""
     with _router():

@@ -5,12 +5,14 @@ from typing import Any
 
 import pytest
 
+from starfish.router import credentials
 from tests.router.world import World
 
 
 @pytest.fixture(autouse=True)
-def _quick_and_clean(settings: Any, tmp_path: Path) -> None:
-    """Passwords are hashed quickly, artifacts are this test's own."""
+def _quick_and_clean(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Passwords are hashed quickly, artifacts are this test's own, and nothing is remembered of another test's database."""
+    monkeypatch.setattr(credentials, "_tokens", credentials._Tokens())
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     settings.ARTIFACTS_DIR = tmp_path / "artifacts"
 

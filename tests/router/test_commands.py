@@ -59,6 +59,7 @@ def test_what_an_operator_does_first(run: Run) -> None:
     assert len(json.loads(made.stdout)["code"]) == 23
     assert json.loads(run("sites", "--json").stdout) == []
     assert "enrol-code" in run("sites").stdout
+    refused(run("revoke", "--name", "Hospital A"), "no site named 'Hospital A'")
     levels = {finding["level"] for finding in json.loads(run("doctor", "--json").stdout)}
     assert "error" not in levels
     assert run("manage", "runjob", "check_site_status").returncode == 0

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from starfish.protocol.problems import InvalidFields
-from starfish.router.actions.enrolment import make_code
-from starfish.router.models import EnrolCode, Site, SiteToken
+from starfish.protocol.problems import InvalidFields, NotFound
+from starfish.router.actions.enrolment import make_code, revoke
+from starfish.router.credentials import forget_sites
+from starfish.router.models import AuditEvent, EnrolCode, Site, SiteToken
 from tests.router.world import Http, World
 
 TOKEN = "t" * 40
@@ -89,3 +90,14 @@ def test_a_name_taken_since_is_400_and_the_code_stays_good(world: World) -> None
     assert enrol(world, code).status_code == 400
     taken.delete()
     assert enrol(world, code).status_code == 201
+
+
+def test_a_revoked_token_is_refused_and_the_site_stays(world: World) -> None:
+    with pytest.raises(NotFound, match="no site named 'member '"):
+        revoke("member ")
+    assert world.member.http.get("sites/").status_code == 200
+    assert revoke("member") == 1
+    forget_sites({world.member.site.pk})  # as every process does within five seconds
+    assert world.member.http.get("sites/").status_code == 401
+    assert revoke("member") == 0
+    assert AuditEvent.objects.filter(action="site.revoke").count() == 2

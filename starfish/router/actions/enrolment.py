@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
-from starfish.protocol.problems import Forbidden, InvalidFields
+from starfish.protocol.problems import Forbidden, InvalidFields, NotFound
 from starfish.router.actions import audit
 from starfish.router.actions.sites import insert_site
 from starfish.router.credentials import token_digest
@@ -54,6 +54,17 @@ def enrol(*, code: str, uid: UUID, token: str, description: str) -> tuple[Site, 
         entry.save(update_fields=["used_at", "site"])
         audit.changed(None, "site.enrol", f"site {site.pk}")
     return site, True
+
+
+def revoke(name: str) -> int:
+    """End all tokens of the site of this name; how many were good until now. Raises NotFound."""
+    with transaction.atomic():
+        site = Site.objects.filter(name=name).first()
+        if site is None:
+            raise NotFound(f"There is no site named {name!r}; 'starfish router sites' lists them.")
+        ended = site.tokens.filter(revoked_at=None, expires_at__gt=timezone.now()).update(revoked_at=timezone.now())
+        audit.changed(None, "site.revoke", f"site {site.pk}")
+    return ended
 
 
 def _again(entry: EnrolCode, uid: UUID, token: str) -> Site:
