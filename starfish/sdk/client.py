@@ -13,11 +13,12 @@ import httpx2
 
 from starfish.protocol.messages import ForeignAnswer, Listing, Membership, Project, Run, Site
 from starfish.protocol.run_state import RunStatus
+from starfish.sdk.artifacts import ArtifactCalls
+from starfish.sdk.artifacts import Kind as Kind
 from starfish.sdk.telemetry import TelemetryCalls
 from starfish.sdk.transport import RouterUnreachable, Transport
 
 T = TypeVar("T")
-Kind = Literal["artifacts", "logs", "mid_artifacts"]
 CHUNK = 1 << 20
 NOT_MODIFIED = 304
 
@@ -29,7 +30,7 @@ class Stepped(NamedTuple):
     listing: Listing
 
 
-class Client(TelemetryCalls):
+class Client(ArtifactCalls, TelemetryCalls):
     """One site (or account) at one Routing Server. Methods raise RouterUnreachable and Problem."""
 
     def __init__(
@@ -146,28 +147,6 @@ class Client(TelemetryCalls):
         answer = self._transport.request("POST", f"runs/{run.id}/step/", json=body, headers=headers)
         raw = self._transport.json_of(answer)
         return self._read(lambda raw: Stepped(Run.from_json(raw), _listing(raw["active"], answer)), raw)
-
-    # TEMPORARY until sdk/artifacts.py is there: replaced by its author.
-    def put_artifact(
-        self, run_id: int, task_seq: int, round_seq: int, kind: Kind, name: str, file: Path, *, sha256: str, attempt: int = 1
-    ) -> None:
-        path = f"runs/{run_id}/artifacts/{task_seq}/{round_seq}/{kind}/{name}"
-        digest = base64.b64encode(bytes.fromhex(sha256)).decode()
-        headers = {"Repr-Digest": f"sha-256=:{digest}:", "Content-Length": str(file.stat().st_size)}
-
-        def pieces() -> Any:
-            with file.open("rb") as opened:
-                while piece := opened.read(CHUNK):
-                    yield piece
-
-        self._transport.request("PUT", path, content=pieces(), headers=headers, params={"attempt": attempt}, attempts=1)
-
-    def get_artifact(self, run_id: int, task_seq: int, round_seq: int, kind: Kind, name: str, to: Path) -> str:
-        answer = self._transport.request("GET", f"runs/{run_id}/artifacts/{task_seq}/{round_seq}/{kind}/{name}")
-        part = to.with_name(f".{to.name}.part")
-        part.write_bytes(answer.content)
-        part.rename(to)
-        return ""
 
     def upload(self, run_id: int, task_seq: int, round_seq: int, kind: Kind, name: str, content: Path | bytes) -> None:
         """Store a file of a run's round; under a name that is taken the later bytes replace the earlier."""

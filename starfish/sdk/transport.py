@@ -2,7 +2,6 @@
 
 import json
 import logging
-from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -58,9 +57,9 @@ class Transport:
         except ValueError as error:
             raise self._foreign(f"it sent no JSON to {answer.request.method} {answer.request.url.path}") from error
 
-    def stream(self, path: str, *, params: Mapping[str, Any]) -> AbstractContextManager[httpx2.Response]:
+    def stream(self, path: str, **options: Any) -> AbstractContextManager[httpx2.Response]:
         """A download's answer, unread and unchecked."""
-        return self._http.stream("GET", path, params=params)
+        return self._http.stream("GET", path, **options)
 
     def check(self, answer: httpx2.Response) -> None:
         """Raises RouterUnreachable where a proxy answers for an RS that is away, Problem for a refusal."""
