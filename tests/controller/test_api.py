@@ -253,6 +253,34 @@ def test_a_start_is_refused_with_the_reason(a: Site, b: Site, file: Path, name: 
             a.runs.show(nobody)
 
 
+def test_logs_and_progress_are_what_the_sites_have_told(a: Site, b: Site, file: Path, name: str) -> None:
+    created = a.projects.create(file, dataset="patients")
+    b.projects.join(name, dataset="patients")
+    for site in (a, b):
+        site.client.heartbeat(site.config.uid)
+    a.client.start_batch(created.project.id)
+    of = {run.site_uid: run.id for run in a.client.batch_runs(created.project.id, 1, a.config.uid)}
+    ours, theirs = of[a.config.uid], of[b.config.uid]
+    assert a.runs.logs(name) == []
+    first, second = (f"2026-11-24T10:00:0{number}.000+00:00 line {number}\n" for number in (1, 2))
+    b.client.upload(theirs, 1, 1, "logs", "logs.txt", b"an old controller's\nan old controller's\n")
+    assert [(log.site, log.text) for log in a.runs.logs(name)] == [(b.config.name, "an old controller's\nan old controller's\n")]
+    b.client.upload(theirs, 1, 1, "logs", "logs.txt", first.encode())
+    b.client.add_lines(theirs, first)
+    b.client.add_lines(theirs, first + second + "no time\nno time")
+    a.client.add_lines(ours, "ours")
+    told = {log.site: log.text for log in a.runs.logs(name)}
+    assert told == {a.config.name: "ours\n", b.config.name: first + second + "no time\nno time\n"}
+    assert [log.text for log in b.runs.logs(name)] == [told[b.config.name]]
+    assert {site.site: site.progress for site in a.runs.show(name).sites} == {a.config.name: None, b.config.name: None}
+    assert b.client.report_progress(theirs, round_seq=1, step="train", fraction=0.5, message="half")
+    [report] = [site.progress for site in a.runs.show(name).sites if site.progress]
+    assert (report.step, report.fraction, report.message) == ("train", 0.5, "half")
+    assert [site.progress for site in b.runs.show(name).sites] == b.client.progress(theirs) == [report]
+    watched = next(a.runs.watch(name))
+    assert [site.progress for site in watched.state.sites if site.progress] == [report]
+
+
 def test_terms_of_another_controller_are_shown_and_refused(a: Site, b: Site, name: str) -> None:
     a.client.create_project(name, "", a.site_id, [{"seq": 1, "model": "M", "config": {}}], {"variables": {"age": 5}})
     with pytest.raises(DataProblem, match=r"This site is a member of .* can't take part yet: age: .*project leave"):

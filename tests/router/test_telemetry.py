@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from operator import methodcaller
 from typing import Any
 
 import pytest
@@ -82,8 +83,8 @@ def test_the_coordinator_sees_all_a_participant_its_own_and_the_site_alone_tells
         (runs[1], expect(200, 200, 200, 404, 404), expect(201, 403, 201, 404, 404)),
     ):
         path = f"runs/{run.pk}/{what}/"
-        assert statuses(world, lambda caller, path=path: caller.send("POST", path, body)) == told
-        assert statuses(world, lambda caller, path=path: caller.get(path)) == seen
+        assert statuses(world, methodcaller("send", "POST", path, body)) == told
+        assert statuses(world, methodcaller("get", path)) == seen
         assert len(world.admin.get(path).json()) == 2
     for method in ("PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"):
         assert world.member.http.send(method, f"runs/{runs[1].pk}/{what}/", body).status_code == 405

@@ -75,7 +75,7 @@ def test_every_method_against_a_real_router(serve: Callable[..., Server], tmp_pa
     sent = b.client.step(second, [S.PENDING_SUCCESS, S.PENDING_AGGREGATING], artifact=("mid_artifacts", "mid-artifacts", b"\x00update")).run
     with pytest.raises(Conflict):
         b.client.step(second, [S.PENDING_SUCCESS])
-    assert (sent.status, len(sent.middle_artifacts)) == (S.PENDING_AGGREGATING, 1)
+    assert (sent.status, len(b.client.run(second.id).middle_artifacts)) == (S.PENDING_AGGREGATING, 1)
     first = a.client.step(first, [S.PENDING_SUCCESS, S.PENDING_AGGREGATING]).run
     [update] = a.client.download(second.id, "mid_artifacts", 1, 1, tmp_path / "updates")
     assert (update.name, update.read_bytes()) == (f"{second.id}-1-1-mid-artifacts", b"\x00update")
@@ -101,6 +101,21 @@ def test_every_method_against_a_real_router(serve: Callable[..., Server], tmp_pa
     assert [run.status for run in a.client.batches(project.id, a.site.uid)] == [S.PENDING_FAILED]
     a.client.set_status(first.id, S.FAILED, everyone=True)
     assert b.client.run(second.id).status is S.FAILED
+    b.client.add_lines(second.id, "x" * 100_000)
+    b.client.add_lines(second.id, "the last line", key="k")
+    b.client.add_lines(second.id, "the last line", key="k")
+    assert [len(lines.text) for lines in a.client.lines(second.id)] == [65_536, 34_464, 13]
+    assert a.client.lines(second.id, after=a.client.lines(second.id)[-2].id)[0].text == "the last line"
+    assert b.client.report_progress(second.id, round_seq=1, step="train", fraction=0.5, metrics={"loss": 0.25}, message="half")
+    assert not all(b.client.report_progress(second.id, round_seq=1, step=number) for number in range(20)), "a few a second"
+    reports = a.client.progress(second.id)
+    assert (reports[0].step, reports[0].metrics, reports[1].step) == ("train", {"loss": 0.25}, 0)
+    assert a.client.run(second.id).progress == reports[-1]
+    for refused in (lambda: a.client.add_lines(second.id, "x"), lambda: a.client.report_progress(second.id, round_seq=1, step="x")):
+        with pytest.raises(Forbidden):
+            refused()
+    with pytest.raises(NotFound):
+        b.client.lines(first.id)
     b.client.leave(b.client.memberships(b.site.id)[0].id)
     for member in (a, b):
         member.client.close()
