@@ -1,5 +1,7 @@
 """A whole study in one process, without a Routing Server: the same steps that the sites' workers take, on folders side by side."""
 
+import os
+import shutil
 import tempfile
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -97,15 +99,15 @@ class Simulation:
         for round_seq in range(1, total_round + 1):
             for uid, folder in self.folders.items():
                 update = self._train(uid, folder, seq, round_seq)
-                self.coordinator.write(self.coordinator.update(seq, round_seq, uid), self._released("update", update))
+                self._hand_over("update", update, [self.coordinator.update(seq, round_seq, uid)])
             done = self._aggregate(seq, round_seq)
             self.progress(f"task {seq} ({model}): round {round_seq} of at most {total_round}")
             if done:
                 return
 
-    def _train(self, uid: str, folder: BatchFolder, seq: int, round_seq: int) -> Path:
+    def _train(self, uid: str, folder: BatchFolder, seq: int, round_seq: int) -> steps.Result:
         try:
-            return Path(steps.train(str(folder.path), uid, seq, round_seq)["path"])
+            return steps.train(str(folder.path), uid, seq, round_seq)
         except TaskError as error:
             raise SimulationRefused({self.names[uid]: error.private}) from error
 
@@ -114,12 +116,16 @@ class Simulation:
             result = steps.aggregate(str(self.coordinator.path), seq, round_seq)
         except BadUpdate as error:
             raise SimulationRefused({self.names[error.site]: error.public}) from error
-        model = self._released("model", Path(result["path"]))
-        for folder in self.folders.values():
-            folder.write(folder.model(seq, round_seq), model)
+        self._hand_over("model", result, [folder.model(seq, round_seq) for folder in self.folders.values()])
         return bool(result["done"])
 
-    def _released(self, what: egress.What, file: Path) -> bytes:
-        """Raises HomeError where the policy lets no such thing leave."""
-        egress.release(self.journal, self.policy, BATCH, what, file.name, file)
-        return file.read_bytes()
+    def _hand_over(self, what: egress.What, written: steps.Result, names: Sequence[Path]) -> None:
+        """The same file under other names, where the disk has such. Raises HomeError where the policy lets no such thing leave."""
+        file = Path(written["path"])
+        egress.release(self.journal, self.policy, BATCH, what, file.name, file, sha256=written["sha256"])
+        for name in names:
+            name.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                os.link(file, name)
+            except OSError:
+                shutil.copyfile(file, name)
