@@ -28,7 +28,7 @@ def text(path: str) -> str:
 
 def read_by_the_settings() -> set[str]:
     code = text("starfish/router/settings.py") + text("starfish/router/environment.py")
-    plain = set(re.findall(r'\.(?:flag|text|number|choice|words|path)\(\s*"([A-Z_]+)"', code))
+    plain = set(re.findall(r'\.(?:flag|text|number|choice|words|origins|path)\(\s*"([A-Z_]+)"', code))
     secret = set(re.findall(r'\.secret\(\s*"([A-Z_]+)"', code))
     return plain | secret | {f"{name}_FILE" for name in secret}
 
