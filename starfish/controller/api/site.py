@@ -127,18 +127,16 @@ class Site:
         return site
 
     def up(self, starting: Callable[[], None] = lambda: None) -> None:
-        """Run this site's daemon until it is told to stop (SIGINT, SIGTERM). Raises NotNow where one runs already."""
+        """Run this site's daemon until it is told to stop (SIGINT, SIGTERM). `starting` is called once nothing can prevent it.
+
+        Raises NotNow where one runs already.
+        """
         self.config  # noqa: B018 - an unfinished enrolment is said before anything else
         if (pid := self.home.daemon_pid()) is not None:
             raise NotNow(f"This site is up already, as process {pid}.")
         from starfish.controller import daemon
-        from starfish.controller.guard.policy import read_policy
 
-        self.client.close()  # what would stop the daemon is said before it is said to be up
-        read_policy(self.home.policy_file)
-        with self.home.journal():
-            starting()
-        daemon.run(self.home)
+        daemon.run(self.home, starting=starting)
 
     def status(self) -> SiteStatus:
         """Raises HomeError. A Routing Server that can't be asked is part of the answer."""

@@ -116,11 +116,11 @@ class Batch:
             worker.end()
             self.journal.worker_ended(self.key)
 
-    def say(self, line: str) -> None:
-        """A public line: states, rounds, durations; never a row. The coordinator reads it."""
+    def say(self, line: str, level: Level = "info", private: str | None = None) -> None:
+        """A public line: states, rounds, durations; never a row. The coordinator reads it; this site's people `private`, if there is one."""
         with self._unsent.open("a", encoding="utf-8") as file:
             file.write(f"{datetime.now(UTC).isoformat(timespec='milliseconds')} {line}\n")
-        self.journal.log(self.key, "info", line)
+        self.journal.log(self.key, level, line, private)
 
     def unsent(self) -> str:
         """The public lines that were not sent yet, as many as go at once."""

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from starfish.controller.config import Home
 from starfish.controller.daemon.batch import Site
-from starfish.controller.daemon.journal import BatchKey, Journal, KnownRun
+from starfish.controller.daemon.journal import BatchKey, KnownRun
 from starfish.controller.daemon.lock import only_daemon
 from starfish.controller.daemon.patience import Patience
 from starfish.controller.daemon.thread import BatchThread
@@ -33,14 +33,18 @@ GOODBYE_S = 0.8
 log = logging.getLogger("starfish.daemon")
 
 
-def run(home: Home, *, poll: float | None = None, stop: threading.Event | None = None) -> None:
-    """Work until told to stop: by `stop`, SIGTERM or SIGINT. Raises NotNow where another daemon has this home, HomeError."""
+def run(home: Home, *, stop: threading.Event | None = None, starting: Callable[[], None] = lambda: None) -> None:
+    """Work until told to stop: by `stop`, SIGTERM or SIGINT. `starting` is called once nothing can prevent it.
+
+    Raises NotNow where another daemon has this home, HomeError.
+    """
     config, policy = home.load(), read_policy(home.policy_file)
     with only_daemon(home), _log_to(home.path / "daemon.log"):
         stop = stop or _stop_on_signals()
-        with Journal(home.journal_file) as journal:
+        with home.journal() as journal:
             site = Site(home=home, config=config, client=home.client(), journal=journal, policy=policy)
-            daemon = Daemon(site, poll=poll or _poll_of_environment(), stop=stop)
+            daemon = Daemon(site, poll=_poll_of_environment(), stop=stop)
+            starting()
             log.info("up site=%s router=%s pid=%d", config.name, config.router, os.getpid())
             daemon.work()
             log.info("down site=%s", config.name)

@@ -161,8 +161,7 @@ def fail(batch: Batch, own: Run, reason: RunFailed | None) -> Stepped | None:
         _close(batch, own)
         return None
     if reason:
-        batch.log("error", f"failed: {reason.public}", f"failed: {reason.private}")
-        batch.say(f"failed: {reason.public}")
+        batch.say(f"failed: {reason.public}", "error", f"failed: {reason.private}")
         notice = egress.failure_notice(reason.code, reason.public, reason.variable, own.cur_seq)
         _upload(batch, own, FAILURE, notice, "failure")
     batch.journal.mark(own.id, failed=True)

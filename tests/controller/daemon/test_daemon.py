@@ -181,6 +181,25 @@ def test_in_the_first_round_a_restart_reads_the_data_anew(world: World) -> None:
     assert b"mended" in update.data
 
 
+def test_a_stop_and_a_restart_that_a_site_was_not_up_for_are_noticed(world: World) -> None:
+    world.router.open_batch(1, [("limited", 2)])
+    world.members[2].has("hang")
+    world.up()
+    until(lambda: world.router.of("bbbb").status is S.PENDING_AGGREGATING and (world.members[2].work() / "once-1-1").exists())
+    world.members[1].down()
+    coordinator = world.router.of("aaaa")
+    world.members[0].client.action(coordinator.id, "coordinator", "stop", 1, 1)
+    until(lambda: {world.router.of(uid).status for uid in ("aaaa", "cccc")} == {S.FAILED})
+    until(lambda: not world.members[2].workers())
+    world.members[1].has("mended")
+    world.members[2].has("mended")
+    world.members[0].client.action(coordinator.id, "coordinator", "restart", 1, 1)
+    world.members[1].up()
+    world.until_reported()
+    [update] = [one for one in world.router.files if one.kind == "mid_artifacts" and one.run == 2 and one.position == (1, 1)]
+    assert b"mended" in update.data
+
+
 def test_later_rounds_use_the_rows_that_were_frozen(world: World) -> None:
     world.router.open_batch(1, [("limited", 3)])
     world.members[1].has("hang")
