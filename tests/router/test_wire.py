@@ -79,9 +79,9 @@ def test_golden(world: World) -> None:
     assert http.get("projects/lookup/", name="joint").json() == project
     assert http.get("projects/lookup/", site_id=world.member.site.pk).json() == [membership]
     assert http.get("runs/active/").json() == [flat]
-    assert http.get(f"runs/{run.pk}/").json() == {**flat, "project": project, "participant": membership}
+    assert http.get(f"runs/{run.pk}/").json() == {**flat, "project": project, "participant": membership, "progress": None}
     detail = http.get("runs/detail/", project=world.project.pk, batch=1, site=world.member.site.pk).json()
-    assert detail == {"participant": membership["id"], "runs": [flat]}
+    assert detail == {"participant": membership["id"], "runs": [{**flat, "progress": None}]}
 
 
 def test_a_merged_row_has_the_lowest_status_the_oldest_and_the_newest_time(world: World) -> None:
