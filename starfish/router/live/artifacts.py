@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from functools import partial
 from re import fullmatch
 from typing import BinaryIO, TypeVar
@@ -20,6 +20,7 @@ from starfish.router.actions import audit, uploads
 from starfish.router.actions.artifacts import SAFE_NAME
 from starfish.router.actions.uploads import Announced, Receiving
 from starfish.router.credentials import caller_from, remembered
+from starfish.router.hub import hub
 from starfish.router.live.exchange import PIECE, Exchange, Gone, Streamed, exchange_of
 from starfish.router.live.preferences import same_etag
 from starfish.router.live.ranges import Part, digest_announced, digest_header, part_asked_for, part_sent
@@ -30,8 +31,9 @@ from starfish.router.wire import JSON
 T = TypeVar("T")
 SMALL = 256 << 10
 """Up to this a file is read where its row is; a thread of its own would cost more."""
-IDLE_S = 60.0
+IDLE_S = 60
 """So long an upload may pause; then what has arrived is kept, and somebody else may go on."""
+KEPT = "What has arrived is kept: go on from its Upload-Offset."
 LINGER_BYTES, LINGER_S = 16 << 20, 2.0
 """What is taken of a body that nobody wants, so that its sender gets to read the answer."""
 MEDIA_TYPE = "application/octet-stream"
@@ -170,10 +172,12 @@ async def _taken(request: HttpRequest, exchange: Exchange, caller: Caller, place
             return _bare(202, {"Upload-Offset": str(file.size)})
         stored = await exchange.disk(file.stored)
     except TimeoutError:
-        answer = refusal(Unavailable(f"No byte came for {IDLE_S:.0f} s. What has arrived is kept: go on from its Upload-Offset."))
+        answer = refusal(Unavailable(f"No byte came for {IDLE_S} s. {KEPT}"))
         return _unread(request, exchange, answer, by_itself=False)
+    except Unavailable as problem:
+        return refusal(problem)  # and the connection closes, as all do
     except UnreadablePostError:  # under WSGI; under ASGI nobody is there to answer
-        return refusal(Invalid("The body broke off. What has arrived is kept: go on from its Upload-Offset."))
+        return refusal(Invalid(f"The body broke off. {KEPT}"))
     except OSError as error:
         return _unread(request, exchange, _disk_failed(error))
 
@@ -184,31 +188,42 @@ async def _taken(request: HttpRequest, exchange: Exchange, caller: Caller, place
 
 
 async def _receive(exchange: Exchange, receiving: Receiving) -> None:
-    """Each megabyte is written and digested while the next one arrives. Raises Gone, TimeoutError, OSError."""
+    """Each megabyte is written and digested while the next one arrives. Raises Gone, TimeoutError, Unavailable, OSError."""
     file, left = receiving.file, receiving.announced.length
     pieces: list[bytes] = []
     size, writing = 0, None
     try:
-        async with aclosing(exchange.chunks()) as chunks:  # type: ignore[type-var]
-            while left:
-                async with asyncio.timeout(IDLE_S):
-                    chunk = await anext(chunks, b"")
-                if not chunk:
-                    raise UnreadablePostError
-                pieces.append(chunk)
-                size, left = size + len(chunk), left - len(chunk)
-                if size >= PIECE or not left:
-                    if writing:
-                        await writing
-                    file.add(pieces)
-                    pieces, size = [], 0
-                    writing = asyncio.ensure_future(exchange.disk(file.write))
+        while left:
+            chunk = await _next_chunk(exchange)
+            pieces.append(chunk)
+            size, left = size + len(chunk), left - len(chunk)
+            if size >= PIECE or not left:
+                if writing:
+                    await writing
+                file.add(pieces)
+                pieces, size = [], 0
+                writing = asyncio.ensure_future(exchange.disk(file.write))
         if writing:
             await writing
     finally:
         file.add(pieces)
         if writing:
             writing.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+
+async def _next_chunk(exchange: Exchange) -> bytes:
+    """Raises Gone, TimeoutError, Unavailable; UnreadablePostError where the body ends early."""
+    patience = 1 if isinstance(exchange, Streamed) else None
+    for _ in range(IDLE_S):
+        if hub.closed:
+            raise Unavailable(f"The router stops now. {KEPT}")
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience), aclosing(exchange.chunks()) as chunks:  # type: ignore[type-var]
+                chunk = await anext(chunks, b"")
+                if not chunk:
+                    raise UnreadablePostError
+                return chunk
+    raise TimeoutError
 
 
 def _unread(request: HttpRequest, exchange: Exchange, answer: HttpResponseBase, *, by_itself: bool = True) -> HttpResponseBase:

@@ -7,10 +7,11 @@ Under WSGI (`runserver`) Django has the body on its disk already, and the view's
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from asgiref.sync import sync_to_async
-from django.db import DatabaseError, InterfaceError, connection
+from django.db import connection
 from django.http import HttpRequest
 
 from starfish.protocol.problems import TooLarge
@@ -72,12 +73,16 @@ class Streamed:
     def __init__(self, receive: Receive, threads: Threads) -> None:
         self._receive = receive
         self._more = True
+        self._left_behind: Callable[[], bytes] = partial(_left_behind, receive)
         self.database, self.disk = threads.database, threads.disk
 
     async def chunks(self) -> AsyncIterator[bytes]:
         while self._more:
             message = await self._receive()
             if message["type"] == "http.disconnect":
+                left, self._left_behind = self._left_behind(), bytes
+                if left:
+                    yield left
                 raise Gone
             self._more = message.get("more_body", False)
             if message.get("body"):
@@ -86,6 +91,11 @@ class Streamed:
     async def gone(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
+
+
+def _left_behind(receive: Receive) -> bytes:
+    """What had arrived when the client went: uvicorn tells of the end first, and then keeps these bytes to itself. Empty elsewhere."""
+    return bytes(getattr(getattr(receive, "__self__", None), "body", b""))
 
 
 class Spooled:
@@ -115,9 +125,9 @@ def exchange_of(request: HttpRequest) -> Exchange:
 
 
 def _with_connection(work: Callable[[], T]) -> T:
-    """A connection that has failed is not kept."""
+    """A connection that has failed is not kept, whether or not `work` has made an answer of that."""
     try:
         return work()
-    except (DatabaseError, InterfaceError):
-        connection.close_if_unusable_or_obsolete()
-        raise
+    finally:
+        if connection.errors_occurred:
+            connection.close_if_unusable_or_obsolete()

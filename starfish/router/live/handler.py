@@ -4,6 +4,7 @@ Those middlewares are for browsers (sessions, CSRF, messages, frames). A live vi
 so there is no cookie to ride, and answers no page.
 """
 
+import asyncio
 import io
 import logging
 from contextlib import aclosing
@@ -15,6 +16,7 @@ from django.http import HttpResponseBase
 
 from starfish.protocol.problems import Internal, Invalid
 from starfish.router.bodies import Application, Receive, Send
+from starfish.router.hub import hub
 from starfish.router.live.exchange import Gone, Streamed, Threads
 from starfish.router.live.routes import live_route
 from starfish.router.plain import refusal
@@ -36,9 +38,12 @@ def with_live_routes(application: Application) -> Application:
         view, arguments = route
         try:
             response = await _answer(scope, Streamed(receive, threads[0]), view, arguments)
+            await _send(response, send)
         except Gone:
             return
-        await _send(response, send)
+        except asyncio.CancelledError:
+            if not hub.closed:  # else the server ends now, and a download breaks off with it
+                raise
 
     return dispatch
 
