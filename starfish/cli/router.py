@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 app = noun("The Routing Server: serve it, enrol sites.")
 
 SWEEP_S = 15
+CLEAR_S = 3600
 SHUTDOWN_S = 2
 
 
@@ -170,17 +171,23 @@ def _refuse_taken(host: str, port: int) -> None:
 
 
 def _sweep(stop: threading.Event) -> None:
-    """`check_site_status`, now and every 15 s. A database that is away for a while is no reason to end."""
+    """`check_site_status`, now and every 15 s; leftovers, now and every hour. A database that is away for a while is no reason to end."""
     import logging
+    import time
 
     from django.db import Error, connection
 
+    from starfish.router.actions.leftovers import clear
     from starfish.router.actions.upkeep import check_site_status
 
+    due = time.monotonic()
     while True:
         try:
             check_site_status()
-        except Error as error:
+            if time.monotonic() >= due:
+                clear()
+                due = time.monotonic() + CLEAR_S
+        except (Error, OSError) as error:
             logging.getLogger("starfish.router").error("sweep_failed error=%s", type(error).__name__)
         finally:
             connection.close()
