@@ -16,10 +16,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import polling, profile
+from benchmarks import page, polling, profile
 from benchmarks.federation import Enrolled
 from benchmarks.history import UNCOUNTED, WARM_UP, Rounds, rounds_of
 from benchmarks.meter import Meter, Part
+from benchmarks.page import size
 from benchmarks.processes import BenchmarkFailed, end_on_sigterm, load, scratch
 from benchmarks.router import free_port
 from starfish.controller.errors import SiteError
@@ -76,6 +77,8 @@ def main() -> None:
         if ways:
             chosen.results.with_name(polling.RESULTS.name).write_text(json.dumps(ways, indent=1) + "\n")
         console.print(f"Written to {chosen.results}")
+        if chosen.results == RESULTS:
+            page.write()
 
 
 def _arguments() -> argparse.Namespace:
@@ -94,7 +97,7 @@ def _arguments() -> argparse.Namespace:
         least = {"sites": 2, "bytes": 8, "rounds": 1}[name]
         if values is not None and min(values if isinstance(values, list) else [values]) < least:
             parser.error(f"--{name} must be at least {least}")
-    if chosen.bytes and any(size % 8 for size in chosen.bytes):
+    if chosen.bytes and any(count % 8 for count in chosen.bytes):
         parser.error("--bytes must be a multiple of 8: an array of doubles")
     whole = not (chosen.sites or chosen.bytes or chosen.rounds or chosen.quick or chosen.profile or chosen.polling)
     if whole:
@@ -105,15 +108,15 @@ def _arguments() -> argparse.Namespace:
 def _cells(sites: list[int] | None, sizes: list[int] | None, rounds: int | None, *, quick: bool) -> list[Cell]:
     sites = sites or [*SITES[: 2 if quick else None]]
     sizes = sizes or [*BYTES[: 2 if quick else None]]
-    return [Cell(sites=number, bytes=size, rounds=rounds or _rounds(number, size, quick=quick)) for number in sites for size in sizes]
+    return [Cell(sites=number, bytes=count, rounds=rounds or _rounds(number, count, quick=quick)) for number in sites for count in sizes]
 
 
-def _rounds(sites: int, size: int, *, quick: bool) -> int:
+def _rounds(sites: int, count: int, *, quick: bool) -> int:
     """Many of the short ones: all cells take their time, the whole ten minutes."""
-    if size <= 1_000_000:
+    if count <= 1_000_000:
         return 20 if quick else 60
-    if size <= 10_000_000:
-        return 5 if quick else 15
+    if count <= 10_000_000:
+        return 5 if quick else 15 if sites <= 4 else 10
     return 5 if sites <= 4 else 3
 
 
@@ -198,14 +201,6 @@ def _telling(what: str) -> Iterator[None]:
     console.print(f"{what} ... ", end="", markup=False)
     yield
     console.print(f"{time.monotonic() - began:.0f} s")
-
-
-def size(count: int) -> str:
-    """As people say it."""
-    for unit, factor in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
-        if count >= factor:
-            return f"{count / factor:.3g} {unit}"
-    return f"{count} B"
 
 
 def _table(results: list[Result]) -> Table:

@@ -19,11 +19,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import page
 from benchmarks.crowd import WAIT_S, Connection, Crowd, UnexpectedAnswer
 from benchmarks.processes import BenchmarkFailed, cpu_seconds, end_on_sigterm, load, resident_mb, run, scratch, tail
 from benchmarks.router import Router, free_port
 
 RESULTS = Path(__file__).with_name("waiting.json")
+WAITERS = [1_000, 10_000]
 SPARE_FILES = 200
 WARM_UP = 20
 WOKEN_S, QUIET_S = 5.0, 0.3
@@ -52,7 +54,7 @@ class Measured:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.waiting", description=__doc__)
-    parser.add_argument("--waiters", type=int, nargs="+", default=[1_000, 10_000], help="how many sites wait (default: 1000 10000)")
+    parser.add_argument("--waiters", type=int, nargs="+", default=WAITERS, help="how many sites wait (default: 1000 10000)")
     parser.add_argument("--seconds", type=float, default=60.0, help="how long CPU is counted")
     parser.add_argument("--wakes", type=int, default=40, help="how many batches are opened")
     parser.add_argument("--profile", type=Path, metavar="DIR", help="write where the Routing Server's time goes to DIR")
@@ -68,9 +70,10 @@ def main() -> None:
         console.print("Interrupted; everything that was started has been ended.")
         sys.exit(130)
     console.print(_table(measured))
-    if chosen.profile is None:
+    if chosen.profile is None and chosen.waiters == WAITERS:
         RESULTS.write_text(json.dumps([asdict(one) for one in measured], indent=1) + "\n")
-        console.print(f"Written to {RESULTS.relative_to(Path.cwd())}" if RESULTS.is_relative_to(Path.cwd()) else f"Written to {RESULTS}")
+        page.write()
+        console.print(f"Written to {RESULTS}")
 
 
 def _allow_files(waiters: int) -> None:
