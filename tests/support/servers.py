@@ -108,12 +108,13 @@ def create_superuser(settings: Mapping[str, str], username: str, password: str) 
 
 @dataclass(kw_only=True)
 class Server:
-    """A Routing Server that runs, or can be started again."""
+    """A Routing Server that runs, or can be started again. `arguments`: what is added to its command."""
 
     kind: Kind
     folder: Path
     settings: dict[str, str]
     port: int
+    arguments: tuple[str, ...] = ()
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
     @property
@@ -140,7 +141,12 @@ class Server:
         }
         with (self.folder / "server.log").open("ab") as log:
             self.process = subprocess.Popen(
-                commands[self.kind], cwd=ROOT, env=environment(self.settings), stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                [*commands[self.kind], *self.arguments],
+                cwd=ROOT,
+                env=environment(self.settings),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
             )
         self._wait()
 

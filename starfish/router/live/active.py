@@ -7,6 +7,7 @@ the database, and a wake-up asks for this site alone.
 import asyncio
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -17,7 +18,6 @@ from starfish.protocol import problems
 from starfish.protocol.problems import Problem, Unavailable
 from starfish.router import access, credentials
 from starfish.router.access import Caller
-from starfish.router.actions import audit
 from starfish.router.hub import EVERYTHING, Waiter, hub
 from starfish.router.listing import Listing, active_runs
 from starfish.router.live.exchange import Exchange, exchange_of
@@ -29,6 +29,8 @@ from starfish.router.queries import uid
 
 AGAIN_S = 0.5
 """After a database that did not answer, while somebody waits."""
+ACCOUNT_CHECKED_S = 4.0
+"""So often it is asked whether an account that waits is still welcome; of tokens the keeper hears."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +82,8 @@ async def _wait(request: HttpRequest, exchange: Exchange, question: _Question, s
     """As soon as it differs from what is known, or when the wait is over. Raises Problem, OperationalError."""
     deadline = time.monotonic() + seconds
     keeper.watch()
-    own = question.topics if question.caller.by_token else ()
+    by_token = question.caller.by_token
+    own, checked_every = (question.topics, seconds) if by_token else ((), ACCOUNT_CHECKED_S)
     with hub.waiting(question.topics) as waiter, keeper.present(own):
         leaving = asyncio.ensure_future(exchange.gone())
         leaving.add_done_callback(lambda _: waiter.wake())
@@ -88,22 +91,20 @@ async def _wait(request: HttpRequest, exchange: Exchange, question: _Question, s
             while True:
                 waiter.reset()
                 listing = await _look_patiently(request, exchange, question, deadline)
-                if not same_etag(question.known, listing.etag) or hub.closed or leaving.done():
+                if not same_etag(question.known, listing.etag) or hub.closed:
                     return listing
-                if not await _woken(waiter, deadline):
+                await _woken(waiter, min(deadline, time.monotonic() + checked_every))
+                if hub.closed or leaving.done() or time.monotonic() >= deadline:
                     return listing
         finally:
             leaving.cancel()
 
 
-async def _woken(waiter: Waiter, deadline: float) -> bool:
-    """False when the wait is over."""
-    try:
+async def _woken(waiter: Waiter, deadline: float) -> None:
+    """Returns then, at the latest."""
+    with suppress(TimeoutError):
         async with asyncio.timeout(deadline - time.monotonic()):
             await waiter.woken()
-    except TimeoutError:
-        return False
-    return True
 
 
 async def _look_patiently(request: HttpRequest, exchange: Exchange, question: _Question, deadline: float) -> Listing:
@@ -119,22 +120,22 @@ async def _look_patiently(request: HttpRequest, exchange: Exchange, question: _Q
 
 
 async def _still_welcome(request: HttpRequest, exchange: Exchange, question: _Question) -> None:
-    """A token that was revoked during the wait gets nothing more. Raises Unauthorized."""
+    """A token that was revoked, or an account that was ended during the wait, gets nothing more. Raises Unauthorized."""
     header, address = request.headers.get("Authorization"), request.META.get("REMOTE_ADDR")
-    if question.caller.by_token and credentials.remembered(header) is None:
+    if credentials.remembered(header) is None:
         await exchange.database(lambda: credentials.caller_from(header, address))
 
 
 async def _look(exchange: Exchange, question: _Question, *, fresh: bool = False) -> Listing:
-    """`fresh`: from the database, whatever was seen a moment ago."""
-    single = question.topics[0] if len(question.topics) == 1 and question.caller.by_token else None
-    if single is None:
+    """`fresh`: from the database. Else what was seen a moment ago will do to say that nothing is new, but never to say what is."""
+    if not question.caller.by_token:
         return await exchange.database(lambda: active_runs(question.caller, minimal=question.minimal))
-    seen = None if fresh else seen_listings.get(single, question.minimal)
-    if seen is None:
-        changes = hub.changes(single)
+    (site,) = question.topics
+    seen = None if fresh else seen_listings.get(site, question.minimal)
+    if seen is None or not same_etag(question.known, seen.etag):
+        changes = hub.changes(site)
         seen = await exchange.database(lambda: active_runs(question.caller, minimal=question.minimal))
-        seen_listings.put(single, question.minimal, changes, seen)
+        seen_listings.put(site, question.minimal, changes, seen)
     return seen
 
 
@@ -145,8 +146,6 @@ def is_live(method: str | None, headers: Mapping[str, str]) -> bool:
 
 def _refused(request: HttpRequest, problem: Problem) -> HttpResponse:
     """Part A's plain answer, or a document where the request's Accept names it."""
-    if isinstance(problem, problems.Forbidden):
-        audit.refused(None, "GET active", request.path)
     document = refusal(problem)
     if problems.MEDIA_TYPE not in request.headers.get("Accept", ""):
         plain = {"detail": problem.detail} if isinstance(problem, problems.Unauthorized) else problem.detail

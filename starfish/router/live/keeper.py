@@ -1,6 +1,7 @@
 """What waiting needs in the background, in one thread of a server process: wake-ups from other processes, revocations, signs of life."""
 
 import logging
+import math
 import threading
 import time
 from collections import Counter
@@ -10,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import psycopg
+from django.conf import settings
 from django.db import Error, connection
 from django.db.models import Q
 from django.utils import timezone
@@ -31,8 +33,8 @@ class Keeper:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
-        self._present: Counter[int] = Counter()
-        self._heard: dict[int, datetime] = {}
+        self._waits: Counter[int] = Counter()
+        self._began: dict[int, datetime] = {}
         self._told: dict[int, float] = {}
         self._looked = timezone.now()
 
@@ -48,14 +50,16 @@ class Keeper:
     def present(self, sites: Sequence[int]) -> Iterator[None]:
         """A waiting request with a site's own token is a sign of life, as long as it lasts."""
         with self._lock:
-            self._present.update(sites)
+            self._waits.update(sites)
+            self._began.update(dict.fromkeys(sites, timezone.now()))
         try:
             yield
         finally:
             with self._lock:
-                self._present.subtract(sites)
-                self._present += Counter()  # without those at zero
-                self._heard.update(dict.fromkeys(sites, timezone.now()))
+                for site in sites:
+                    self._waits[site] -= 1
+                    if not self._waits[site]:
+                        del self._waits[site]
 
     def _work(self) -> None:
         pause = 0.1
@@ -67,8 +71,9 @@ class Keeper:
                     self._tick()
                     time.sleep(TICK_S)
                 pause = 0.1
-            except (Error, psycopg.Error) as error:
-                log.warning("keeper_waits error=%s", type(error).__name__)
+            except Exception as error:  # whatever it is: without this thread nobody is woken from another process, ever
+                known = isinstance(error, (Error, psycopg.Error))
+                log.warning("keeper_waits error=%s", type(error).__name__, exc_info=not known)
                 time.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE_S)
             finally:
@@ -91,9 +96,11 @@ class Keeper:
 
     def _end_revoked(self, now: datetime) -> None:
         """Whoever waits with a token that is good no longer is answered so."""
-        since, self._looked = self._looked - timedelta(seconds=10), now
-        ended = Q(revoked_at__gt=since) | Q(expires_at__gt=since, expires_at__lte=now) | Q(site__owner__is_active=False)
-        sites = set(SiteToken.objects.filter(ended).values_list("site", flat=True))
+        since = self._looked - timedelta(seconds=10)
+        of_token = Q(revoked_at__gt=since) | Q(expires_at__gt=since, expires_at__lte=now)
+        of_account = Q(site__owner__is_active=False) | Q(site__owner=None)
+        sites = set(SiteToken.objects.filter(of_token | of_account).values_list("site", flat=True))
+        self._looked = now
         if sites:
             credentials.forget_sites(sites)
             waiting = sites & set(hub.topics())
@@ -101,18 +108,25 @@ class Keeper:
                 hub.wake(waiting)
 
     def _mark_alive(self) -> None:
-        """Each at most every ten seconds. A goodbye that came after the last sign of life holds."""
-        at = time.monotonic()
+        """Each now and then. A goodbye holds until a wait begins after it, however long an earlier one goes on."""
+        at, every = time.monotonic(), min(ALIVE_EVERY_S, settings.SITE_TIMEOUT_S / 4)
         with self._lock:
-            heard_of = self._heard | dict.fromkeys(self._present, timezone.now())
-            self._heard = {}
-            due = {site: seen for site, seen in heard_of.items() if at - self._told.get(site, -ALIVE_EVERY_S) >= ALIVE_EVERY_S}
+            due = {site: began for site, began in self._began.items() if at - self._told.get(site, -math.inf) >= every}
             self._told.update(dict.fromkeys(due, at))
+            for site in due.keys() - self._waits.keys():
+                del self._began[site]
         chosen = sorted(due)
         for start in range(0, len(chosen), SITES_AT_ONCE):
-            some = chosen[start : start + SITES_AT_ONCE]
-            earlier = Site.objects.filter(pk__in=some, last_seen_at__lt=min(due[site] for site in some))
-            earlier.update(status=Site.SiteStatus.CONNECTED, last_seen_at=timezone.now())
+            self._mark(chosen[start : start + SITES_AT_ONCE], due)
+
+    def _mark(self, some: Sequence[int], began: Mapping[int, datetime]) -> None:
+        now, sites = timezone.now(), Site.objects.filter(pk__in=some)
+        sites.filter(status=Site.SiteStatus.CONNECTED).update(last_seen_at=now)
+        silent = sites.filter(status=Site.SiteStatus.DISCONNECTED).values_list("pk", "last_seen_at")
+        back = [site for site, seen in silent if seen < began[site]]
+        if back:  # and nobody who has said goodbye since
+            returned = Site.objects.filter(pk__in=back, last_seen_at__lt=now)
+            returned.update(status=Site.SiteStatus.CONNECTED, last_seen_at=now, updated_at=now)
 
 
 def _connecting(parameters: Mapping[str, Any]) -> dict[str, Any]:

@@ -29,12 +29,11 @@ class SeenListings:
         self._listings[site, minimal] = changes, time.monotonic(), listing
 
     def written(self, site: int, minimal: bool, write: Callable[[], Listing]) -> Listing:
-        """What `write` reads in its own transaction, kept if nobody else has changed anything meanwhile."""
-        all_before, before = hub.changes(site)
+        """What `write` reads in its own transaction: good as long as the count is what its own changes alone make it."""
+        of_all, before = hub.changes(site)
         with hub.counting() as own:
             listing = write()
-        if hub.changes(site) == (all_before, before + own[site]):
-            self.put(site, minimal, hub.changes(site), listing)
+        self.put(site, minimal, (of_all, before + own[site]), listing)
         return listing
 
 
