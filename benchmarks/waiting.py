@@ -28,7 +28,7 @@ RESULTS = Path(__file__).with_name("waiting.json")
 WAITERS = [1_000, 10_000]
 SPARE_FILES = 200
 WARM_UP = 20
-WOKEN_S, QUIET_S = 5.0, 0.3
+WOKEN_S, QUIET_S = 30.0, 0.3
 console = Console(highlight=False, width=120)
 
 
@@ -60,11 +60,15 @@ def main() -> None:
     parser.add_argument("--profile", type=Path, metavar="DIR", help="write where the Routing Server's time goes to DIR")
     chosen = parser.parse_args()
     end_on_sigterm()
+    measured: list[Measured] = []
     try:
         _allow_files(max(chosen.waiters))
-        measured = [_crowd(count, chosen.seconds, chosen.wakes, chosen.profile) for count in chosen.waiters]
+        for count in chosen.waiters:
+            measured.append(_crowd(count, chosen.seconds, chosen.wakes, chosen.profile))
     except BenchmarkFailed as error:
-        console.print(f"[bold red]The benchmark failed.[/] {error}", markup=True)
+        if measured:
+            console.print(_table(measured))
+        console.print(f"\nThe benchmark failed. {error}", markup=False)
         sys.exit(1)
     except KeyboardInterrupt:
         console.print("Interrupted; everything that was started has been ended.")
@@ -147,7 +151,7 @@ async def _warm_up(crowd: Crowd) -> None:
     for waiter in crowd.waiters[:WARM_UP]:
         connection = Connection(crowd.port, waiter.connection._token)
         await connection.ask("GET", f"runs/active/?site_uid={waiter.uid}")
-        await connection.ask("POST", "runs/", body=json.dumps({"project": 0}).encode())
+        await connection.ask("GET", "runs/")
         connection.close()
 
 
