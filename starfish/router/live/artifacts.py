@@ -293,6 +293,8 @@ def _find(caller: Caller, place: Place) -> Artifact | None:
 def _arriving(caller: Caller, place: Place, attempt: int | None) -> HttpResponseBase:
     """How far an upload has come: for those alone who may go on with it. Raises NotFound."""
     run = access.run_by_id(caller, place.run_id)
+    if not fullmatch(SAFE_NAME, place.name):
+        raise NotFound("There is no such file, and nothing of it has arrived.")
     begun = Upload.objects.filter(run=run, kind=place.kind, task_seq=place.task_seq, round_seq=place.round_seq, name=place.name).first()
     arrived = uploads.offset(begun) if begun and caller.acts_for(run.site_id) and attempt in (None, begun.attempt) else 0
     if begun is None or not arrived:
