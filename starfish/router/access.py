@@ -98,9 +98,9 @@ def visible_runs(caller: Caller) -> QuerySet[Run]:
     return runs.filter(Q(site__in=caller.site_ids) | Q(batch__project__site__in=caller.site_ids))
 
 
-def sees_run(caller: Caller, run: Run) -> bool:
-    """The same of one run, whose batch and project are at hand."""
-    return caller.acts_for(run.site_id) or caller.acts_for(run.batch.project.site_id)
+def sees_run(caller: Caller, *, site: int, coordinator: int) -> bool:
+    """The same of one run, whose site and whose project's coordinator are known by their ids."""
+    return caller.acts_for(site) or caller.acts_for(coordinator)
 
 
 def member_projects(caller: Caller) -> QuerySet[Project]:

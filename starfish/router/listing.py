@@ -3,12 +3,13 @@
 import base64
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from starfish.protocol.run_state import RunStatus
-from starfish.router import access, storage, wire
+from starfish.router import access, hot, storage, wire
 from starfish.router.access import Caller
-from starfish.router.models import Artifact, ProjectParticipant
+from starfish.router.models import ProjectParticipant
 from starfish.router.models.batch import previous_position
 from starfish.router.wire import JSON
 
@@ -23,6 +24,7 @@ ENDED = [RunStatus.FAILED, RunStatus.SUCCESS]
 class Listing:
     """A JSON list. Equal lists have equal ETags, in any process and after any restart."""
 
+    runs: Sequence[JSON]
     body: bytes
     etag: str
 
@@ -32,10 +34,12 @@ def active_runs(caller: Caller, *, minimal: bool) -> Listing:
 
     `minimal`: without their files, but a participant's run that is to begin a round has the global model, if that is small.
     """
-    runs = access.visible_runs(caller).exclude(status__in=ENDED)
-    shown = [_with_model(run) for run in wire.minimal_runs(runs)] if minimal else wire.runs(runs)
+    if minimal:
+        shown = [_with_model(run) for run in wire.minimal_runs(hot.active_runs(None if caller.administrator else caller.site_ids))]
+    else:
+        shown = wire.runs(access.visible_runs(caller).exclude(status__in=ENDED))
     body = json.dumps(shown, separators=(",", ":")).encode()
-    return Listing(body=body, etag=f'"{hashlib.sha256(body).hexdigest()[:32]}"')
+    return Listing(runs=shown, body=body, etag=f'"{hashlib.sha256(body).hexdigest()[:32]}"')
 
 
 def _with_model(run: JSON) -> JSON:
@@ -48,20 +52,13 @@ def _with_model(run: JSON) -> JSON:
 
 def _model(run: JSON, seq: int, turn: int) -> JSON | None:
     """None where there is none, or a large one, or where it is being replaced."""
-    stored = Artifact.objects.filter(
-        run__batch__project=run["project"],
-        run__batch__number=run["batch"],
-        kind=Artifact.Kind.MODEL,
-        task_seq=seq,
-        round_seq=turn,
-        name=MODEL,
-        size__lte=MODEL_BYTES,
-    ).first()
+    stored = hot.global_model(run["project"], run["batch"], seq, turn, name=MODEL, at_most=MODEL_BYTES)
     if stored is None:
         return None
+    key, sha256 = stored
     try:
-        with storage.open_file(stored.key) as file:
+        with storage.open_file(key) as file:
             data = file.read()
     except FileNotFoundError:
         return None
-    return {"task_seq": seq, "round_seq": turn, "name": MODEL, "sha256": stored.sha256, "data": base64.b64encode(data).decode()}
+    return {"task_seq": seq, "round_seq": turn, "name": MODEL, "sha256": sha256, "data": base64.b64encode(data).decode()}

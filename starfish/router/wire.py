@@ -1,11 +1,13 @@
 """The router's objects in the wire's words: the one place where they are translated, for `api` and `live` alike."""
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 
 from starfish.protocol.run_state import RunStatus
 from starfish.router.models import Artifact, Project, ProjectParticipant, Run, Site
@@ -13,8 +15,8 @@ from starfish.router.models import Artifact, Project, ProjectParticipant, Run, S
 RUN_WORDS = [status.word for status in RunStatus]
 SITE_WORDS = Site.SiteStatus.labels
 ROLE_WORDS = ProjectParticipant.Role.labels
+_ROLES = {role.value: role.label for role in ProjectParticipant.Role}
 
-DATES = ("created_at", "updated_at")
 LEFT_OUT = ("logs", "artifacts", "middle_artifacts", "agent_advice", "agent_diagnosis")
 
 JSON = dict[str, Any]
@@ -79,27 +81,32 @@ def runs(chosen: Iterable[Run]) -> list[JSON]:
     return [_run(it, files) for it in found]
 
 
-def minimal_runs(chosen: QuerySet[Run]) -> list[JSON]:
-    """Without their files, whose number grows with the rounds; for those who know from the status what there is. One lean query."""
-    rows = chosen.values_list(
-        "pk", "batch__project", "batch__number", "participant", "role", "site__uid", "batch__cur_seq", "status", "batch__tasks", *DATES
-    )
+def minimal_runs(rows: Iterable[tuple[Any, ...]]) -> list[JSON]:
+    """Without their files, whose number grows with the rounds; for those who know from the status what there is.
+
+    `rows`: as `hot.active_runs` gives them.
+    """
     return [
         {
             "id": pk,
             "project": project,
             "batch": number,
             "participant": participant,
-            "role": ProjectParticipant.Role(role).label,
-            "site_uid": str(uid),
+            "role": _ROLES[role],
+            "site_uid": str(UUID(str(uid))),
             "cur_seq": cur_seq,
-            "status": RunStatus(status).word,
-            "tasks": tasks,
-            "created_at": time(created_at),
-            "updated_at": time(updated_at),
+            "status": RUN_WORDS[status],
+            "tasks": tasks if isinstance(tasks, list) else json.loads(tasks),
+            "created_at": _driver_time(created_at),
+            "updated_at": _driver_time(updated_at),
         }
         for pk, project, number, participant, role, uid, cur_seq, status, tasks, created_at, updated_at in rows
     ]
+
+
+def _driver_time(value: datetime | str) -> str:
+    """SQLite's driver gives text, in UTC."""
+    return time(datetime.fromisoformat(value).replace(tzinfo=UTC) if isinstance(value, str) else value)
 
 
 def minimal_run(it: Run) -> JSON:

@@ -117,7 +117,7 @@ class Batch:
             self.journal.worker_ended(self.key)
 
     def say(self, line: str, level: Level = "info", private: str | None = None) -> None:
-        """A public line: states, rounds, durations; never a row. The coordinator reads it; this site's people `private`, if there is one."""
+        """A public line: states, rounds, durations; never a row. The coordinator reads it; this site's people `private`, if given."""
         with self._unsent.open("a", encoding="utf-8") as file:
             file.write(f"{datetime.now(UTC).isoformat(timespec='milliseconds')} {line}\n")
         self.journal.log(self.key, level, line, private)

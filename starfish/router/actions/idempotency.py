@@ -40,12 +40,12 @@ def ticket(caller: str, key: str | None, *request: Any) -> Ticket | None:
 
 
 def once(it: Ticket | None, do: Callable[[], Answer]) -> Answer:
-    """`do` and the record of its answer are one transaction. Raises KeyReused, and whatever `do` raises."""
+    """`do` and the record of its answer are one transaction, which a second record of the key takes back.
+
+    Raises KeyReused, and whatever `do` raises.
+    """
     if it is None:
         return do()
-    known = _known(it)
-    if known:
-        return known
     try:
         with transaction.atomic():
             answer = do()
@@ -53,7 +53,7 @@ def once(it: Ticket | None, do: Callable[[], Answer]) -> Answer:
             IdempotencyRecord.objects.create(caller=it.caller, key=it.key, fingerprint=it.fingerprint, status=answer.status, body=body)
             return answer
     except (IntegrityError, Problem):
-        known = _known(it)  # the same request, at the same moment, came first
+        known = _known(it)  # the same request came first, perhaps at the same moment
         if known is None:
             raise
         return known

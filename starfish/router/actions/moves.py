@@ -11,6 +11,7 @@ from starfish.protocol.problems import Conflict, Invalid, NotFound
 from starfish.protocol.run_state import REQUESTS, Event, IllegalMove, RunStatus, batch_moves, own_move
 from starfish.router.access import RUN_NOT_FOUND, Caller, require_acting, run_by_id, sees_run
 from starfish.router.actions.projects import lock_project
+from starfish.router.hot import locked_batch
 from starfish.router.hub import announce
 from starfish.router.models import Batch, Project, Run, RunTransition
 
@@ -41,16 +42,15 @@ class Locked:
 
 def lock(caller: Caller, run_id: int) -> Locked:
     """Inside a transaction. Raises NotFound, Forbidden."""
-    batch = Batch.objects.select_for_update(of=("self",)).select_related("project").filter(runs__pk=run_id).first()
+    batch, found = locked_batch(run_id)
     if batch is None:
         raise NotFound(RUN_NOT_FOUND)
-    runs = {run.pk: run for run in batch.runs.select_related("site")}
-    for run in runs.values():
-        run.batch = batch
-    if not sees_run(caller, runs[run_id]):
+    runs = {run.pk: run for run in found}
+    it = Locked(caller=caller, batch=batch, runs=runs, run=runs[run_id], stored={run.pk: run.state for run in found})
+    if not sees_run(caller, site=it.run.site_id, coordinator=it.coordinator.site_id):
         raise NotFound(RUN_NOT_FOUND)
-    require_acting(caller, runs[run_id].site_id)
-    return Locked(caller=caller, batch=batch, runs=runs, run=runs[run_id], stored={run.pk: run.state for run in runs.values()})
+    require_acting(caller, it.run.site_id)
+    return it
 
 
 def set_status(caller: Caller, run_id: int, status: RunStatus, *, update_all: bool, increase_round: bool) -> None:

@@ -59,7 +59,8 @@ def take(caller: Caller, run_id: int, step: Step, ticket: Ticket | None, *, mini
         with transaction.atomic(savepoint=ticket is None):  # with a ticket it is in the transaction of its record
             run = _take(caller, run_id, step, artifact)
             listings.append(active_runs(caller.acting_for(run.site_id), minimal=minimal))
-            return Answer(status=200, body=wire.minimal_run(run) if minimal else wire.run(run))
+            shown = next((one for one in listings[-1].runs if one["id"] == run.pk), None)
+            return Answer(status=200, body=shown or (wire.minimal_run(run) if minimal else wire.run(run)))
 
     try:
         answer = once(ticket, move_on)

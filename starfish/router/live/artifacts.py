@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing, suppress
 from functools import partial
 from re import fullmatch
-from typing import BinaryIO, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotAllowed, JsonResponse, StreamingHttpResponse
@@ -14,7 +14,7 @@ from django.http.request import UnreadablePostError
 from django.views.decorators.csrf import csrf_exempt
 
 from starfish.protocol.problems import Forbidden, Invalid, NotFound, Problem, RangeNotSatisfiable, Unavailable
-from starfish.router import access, queries, storage, wire
+from starfish.router import access, hot, queries, storage, wire
 from starfish.router.access import Caller
 from starfish.router.actions import audit, uploads
 from starfish.router.actions.artifacts import SAFE_NAME
@@ -281,13 +281,9 @@ def _shown(request: HttpRequest, exchange: Exchange, caller: Caller, place: Plac
 
 
 def _find(caller: Caller, place: Place) -> Artifact | None:
-    """A global model is its batch's, so it is found at each run's address. Two plain queries: one nested one costs more to build."""
-    run = Run.objects.select_related("batch__project").filter(pk=place.run_id).first()
-    if run is None or not access.sees_run(caller, run):
-        return None
-    whose = {"run__batch": run.batch_id} if place.kind == Artifact.Kind.MODEL else {"run": run.pk}
-    found = Artifact.objects.filter(**whose, kind=place.kind, task_seq=place.task_seq, round_seq=place.round_seq, name=place.name)
-    return found.first()
+    found: Any = hot.stored_file(place.run_id, place.kind, place.task_seq, place.round_seq, place.name)
+    seen = found is not None and access.sees_run(caller, site=found.reader_site, coordinator=found.coordinator_site)
+    return found if seen else None
 
 
 def _arriving(caller: Caller, place: Place, attempt: int | None) -> HttpResponseBase:

@@ -10,7 +10,7 @@ from starfish.protocol import problems
 from starfish.protocol.problems import Problem
 from starfish.router.access import Caller
 from starfish.router.actions import audit, idempotency, steps
-from starfish.router.credentials import caller_from
+from starfish.router.credentials import caller_from, remembered
 from starfish.router.listing import Listing
 from starfish.router.live.exchange import exchange_of, whole_body
 from starfish.router.live.preferences import Preferences
@@ -34,7 +34,8 @@ async def step(request: HttpRequest, pk: str) -> HttpResponse:
 def _answer(request: HttpRequest, pk: str, body: bytes) -> HttpResponse:
     caller = None
     try:
-        caller = caller_from(request.headers.get("Authorization"), request.META.get("REMOTE_ADDR"))
+        header = request.headers.get("Authorization")
+        caller = remembered(header) or caller_from(header, request.META.get("REMOTE_ADDR"))
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         run_id = path_id(pk)
