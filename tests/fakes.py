@@ -42,6 +42,7 @@ class FakeRouter:
     projects: dict[int, Project] = field(default_factory=dict)
     files: list[Stored] = field(default_factory=list)
     lines: list[tuple[int, str]] = field(default_factory=list)
+    begins: set[tuple[int, int]] = field(default_factory=set)
     calls: Counter[tuple[str, str]] = field(default_factory=Counter)
     beats: list[tuple[str, bool]] = field(default_factory=list)
     away: Exception | None = None
@@ -102,8 +103,18 @@ class FakeRouter:
             raise Conflict(error.detail, state=error.state.word) from error
         for run_id, status in moves.items():
             self.runs[run_id] = replace(self.runs[run_id], status=status, updated_at=self.runs[run_id].updated_at + timedelta(seconds=1))
+        if event in (Event.TRAIN, Event.STOP, Event.FAIL, Event.RESTART):
+            self.begins.discard((run.project, run.batch))
+        if event is Event.PREPARE and (run.project, run.batch) in self.begins:
+            self.begin_when_prepared(run)
         if moves and event in (Event.ADVANCE, Event.SUCCEED):
             self._end_round(list(batch), event, end_task=end_task)
+
+    def begin_when_prepared(self, run: Run) -> None:
+        self.begins.add((run.project, run.batch))
+        if all(one.status is RunStatus.PREPARING for one in self.batch_of(run).values()):
+            coordinator = next(one for one in self.batch_of(run).values() if one.coordinates)
+            self.move(coordinator, Event.TRAIN, whole=True)
 
     def _end_round(self, run_ids: Sequence[int], event: Event, *, end_task: bool) -> None:
         run = self.runs[run_ids[0]]
@@ -206,6 +217,7 @@ class FakeClient:
         *,
         everyone: bool = False,
         end_task: bool = False,
+        begin: bool = False,
         artifact: tuple[Kind, str, bytes] | None = None,
         stored: tuple[Kind, str, str] | None = None,
         lines: str = "",
@@ -231,6 +243,8 @@ class FakeClient:
                 raise
             if lines:
                 self.router.lines.append((run.id, lines))
+            if begin:
+                self.router.begin_when_prepared(self.router.runs[run.id])
             return Stepped(self.router.runs[run.id], self._listing())
 
     def put_artifact(

@@ -118,6 +118,7 @@ class Client(ArtifactCalls, TelemetryCalls):
         *,
         everyone: bool = False,
         end_task: bool = False,
+        begin: bool = False,
         artifact: tuple[Kind, str, bytes] | None = None,
         stored: tuple[Kind, str, str] | None = None,
         lines: str = "",
@@ -135,6 +136,7 @@ class Client(ArtifactCalls, TelemetryCalls):
             "round_seq": run.round_seq,
             "all": everyone,
             "end_task": end_task,
+            "begin": begin,
         }
         if artifact:
             kind, name, data = artifact

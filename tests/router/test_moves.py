@@ -7,7 +7,7 @@ import pytest
 from starfish.protocol.problems import Conflict
 from starfish.protocol.run_state import Event, RunStatus
 from starfish.router.actions import moves
-from starfish.router.models import Artifact, Run, RunTransition
+from starfish.router.models import Artifact, Batch, Run, RunTransition
 from tests.router.world import ROUND, World
 
 S = RunStatus
@@ -58,8 +58,8 @@ def test_a_second_writer_that_was_too_late_changes_nothing(world: World) -> None
     runs = world.open()
     it = moves.lock(world.member.caller, runs[1].pk)
     Run.objects.filter(pk=runs[1].pk).update(status=S.FAILED)
+    moves.move(it, Event.PREPARE, whole=False)
     with pytest.raises(Conflict, match="at the same moment"):
-        moves.move(it, Event.PREPARE, whole=False)
         moves.write(it)
     assert world.words()[1] == "Failed"
     assert not RunTransition.objects.exists()
@@ -203,3 +203,36 @@ def test_a_restart_after_a_newer_batch_is_too_late(world: World) -> None:
     assert answer.status_code == 409
     assert "newer batch" in answer.json()
     assert [run.state for run in Run.objects.filter(batch__number=1)] == [S.FAILED] * 3
+
+
+def test_a_round_begins_by_itself_once_all_are_prepared(world: World) -> None:
+    runs = world.open()
+    world.drive(S.PREPARING, S.RUNNING, S.PENDING_SUCCESS, S.PENDING_AGGREGATING)
+    shown = world.owner.http.step(runs[0].pk, 6, [7, 2, 3], all=True, begin=True).json()
+    assert (shown["status"], world.words()) == ("Preparing", ["Preparing", "Standby", "Standby"])
+    world.member.http.step(runs[1].pk, 2, [3], round_seq=2)
+    assert world.words() == ["Preparing", "Preparing", "Standby"]
+    last = world.other.http.step(runs[2].pk, 2, [3], round_seq=2).json()
+    assert (last["status"], world.words()) == ("Running", ["Running"] * 3)
+    assert RunTransition.objects.filter(target=S.RUNNING, round_seq=2).count() == 3
+    assert not Batch.objects.get(runs=runs[0].pk).begins
+
+
+def test_a_round_that_failed_begins_by_its_coordinators_word_alone(world: World) -> None:
+    runs = world.open()
+    world.drive(S.PREPARING, S.RUNNING, S.PENDING_SUCCESS, S.PENDING_AGGREGATING)
+    world.owner.http.step(runs[0].pk, 6, [7, 2, 3], all=True, begin=True)
+    world.member.http.send("PUT", f"runs/{runs[1].pk}/status/", {"status": 1, "update_all": False, "increase_round": False})
+    stop = {"run": runs[1].pk, "role": "participant", "action": "restart", "project": world.project.pk, "batch": 1}
+    assert world.member.http.send("PUT", "runs-action/update/", stop).status_code == 202
+    for member, run in ((world.member, runs[1]), (world.other, runs[2])):
+        assert member.http.step(run.pk, 2, [3], round_seq=2).status_code == 200
+    assert world.words() == ["Preparing"] * 3
+    assert world.owner.http.step(runs[0].pk, 3, [4], all=True, round_seq=2).status_code == 200
+
+
+def test_only_a_coordinators_step_to_a_rounds_beginning_says_that_it_begins_by_itself(world: World) -> None:
+    runs = world.open()
+    assert world.member.http.step(runs[1].pk, 2, [3], begin=True).status_code == 400
+    world.drive(S.PREPARING, S.RUNNING)
+    assert world.owner.http.step(runs[0].pk, 4, [5], all=True, begin=True).status_code == 400

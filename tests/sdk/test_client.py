@@ -202,6 +202,7 @@ def test_a_step_whose_answer_was_lost_is_sent_again_as_the_same_step(router: Stu
         "round_seq": 4,
         "all": False,
         "end_task": False,
+        "begin": False,
         "artifact": {"kind": "mid_artifacts", "name": "mid-artifacts", "data": base64.b64encode(b"\x00data").decode()},
     }
 

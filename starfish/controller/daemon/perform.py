@@ -126,7 +126,7 @@ def _aggregate(batch: Batch, view: View) -> Stepped:
     chain = path[path.index(own.status) + 1 :] + ([S.SUCCESS] if over else [S.STANDBY, S.PREPARING])
     batch.say(f"task {seq} ({own.task['model']}): {'ended' if ends or own.last_round else 'went on'} after round {turn}")
     model = _File(kind="artifacts", name=MODEL, path=Path(result["path"]), what="model")
-    return _step(batch, own, chain, model, everyone=True, end_task=ends)
+    return _step(batch, own, chain, model, everyone=True, end_task=ends, begin=not over)
 
 
 def _stop_batch(batch: Batch, view: View) -> Stepped:
@@ -216,7 +216,16 @@ class _File:
     what: egress.What
 
 
-def _step(batch: Batch, own: Run, chain: list[S], file: _File | None = None, *, everyone: bool = False, end_task: bool = False) -> Stepped:
+def _step(
+    batch: Batch,
+    own: Run,
+    chain: list[S],
+    file: _File | None = None,
+    *,
+    everyone: bool = False,
+    end_task: bool = False,
+    begin: bool = False,
+) -> Stepped:
     """A step, with the lines that were not told yet and perhaps a file: inline where it is small, else stored before."""
     artifact, stored = None, None
     if file is not None:
@@ -227,7 +236,9 @@ def _step(batch: Batch, own: Run, chain: list[S], file: _File | None = None, *, 
             batch.client.put_artifact(own.id, *own.position, file.kind, file.name, file.path, sha256=left.sha256)
             stored = (file.kind, file.name, left.sha256)
     lines = _lines(batch)
-    stepped = batch.client.step(own, chain, everyone=everyone, end_task=end_task, artifact=artifact, stored=stored, lines=lines)
+    stepped = batch.client.step(
+        own, chain, everyone=everyone, end_task=end_task, begin=begin, artifact=artifact, stored=stored, lines=lines
+    )
     batch.sent(lines)
     return stepped
 

@@ -26,6 +26,8 @@ class Locked:
     run: Run
     stored: Mapping[int, RunStatus]
     """Each run's status as the database has it, while moves are made in memory: `write` compares and sets."""
+    begins: bool
+    """The batch's, as the database has it."""
     history: list[RunTransition] = field(default_factory=list)
     counted: list[Event] = field(default_factory=list)
     """Events that changed the batch's counters."""
@@ -46,7 +48,7 @@ def lock(caller: Caller, run_id: int) -> Locked:
     if batch is None:
         raise NotFound(RUN_NOT_FOUND)
     runs = {run.pk: run for run in found}
-    it = Locked(caller=caller, batch=batch, runs=runs, run=runs[run_id], stored={run.pk: run.state for run in found})
+    it = Locked(caller=caller, batch=batch, runs=runs, run=runs[run_id], stored={run.pk: run.state for run in found}, begins=batch.begins)
     if not sees_run(caller, site=it.run.site_id, coordinator=it.coordinator.site_id):
         raise NotFound(RUN_NOT_FOUND)
     require_acting(caller, it.run.site_id)
@@ -86,7 +88,7 @@ def move(it: Locked, event: Event, *, whole: bool, end_task: bool = False) -> No
     left_out = [run.pk for run in it.runs.values() if list(it.batch.position) in run.left_out]
     try:
         if whole:
-            moves = batch_moves(event, states, coordinator=it.run.pk, left_out=left_out)
+            moves = batch_moves(event, states, coordinator=it.coordinator.pk, left_out=left_out)
         else:
             target = own_move(event, it.run.state)
             moves = {} if target is it.run.state else {it.run.pk: target}
@@ -97,9 +99,21 @@ def move(it: Locked, event: Event, *, whole: bool, end_task: bool = False) -> No
     _note(it, moves)
     if moves and event is Event.ADVANCE:
         _next_round(it, end_task=end_task)
+    if moves and event in (Event.TRAIN, Event.STOP, Event.FAIL, Event.RESTART):
+        it.batch.begins = False  # after a failure the coordinator has something to put aside first
+    if moves and event is Event.PREPARE and it.batch.begins:
+        begin_when_prepared(it)
     if moves and event is Event.SUCCEED and end_task:
         it.batch.config["total_round"] = it.batch.config["current_round"]
         it.counted.append(event)
+
+
+def begin_when_prepared(it: Locked) -> None:
+    """The present round begins by itself, now or with the move of whoever is prepared last; in memory, `write` follows."""
+    it.batch.begins = True
+    waited_for = [run for run in it.runs.values() if list(it.batch.position) not in run.left_out]
+    if all(run.state is RunStatus.PREPARING for run in waited_for):
+        move(it, Event.TRAIN, whole=True)
 
 
 def write(it: Locked) -> None:
@@ -117,8 +131,9 @@ def write(it: Locked) -> None:
         if won != len(run_ids):
             raise it.conflict("A run was moved at the same moment; look again.")
     RunTransition.objects.bulk_create(it.history)
+    if it.counted or it.batch.begins != it.begins:
+        it.batch.save(update_fields=["tasks", "cur_seq", "begins", "updated_at"])
     if it.counted:
-        it.batch.save(update_fields=["tasks", "cur_seq", "updated_at"])
         announce(run.site_id for run in it.runs.values())
     elif it.history:
         announce([it.coordinator.site_id, *(transition.run.site_id for transition in it.history)])

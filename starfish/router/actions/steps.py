@@ -11,7 +11,7 @@ from starfish.router import storage, wire
 from starfish.router.access import Caller, run_by_id
 from starfish.router.actions import artifacts, telemetry
 from starfish.router.actions.idempotency import Answer, Ticket, once
-from starfish.router.actions.moves import Locked, lock, move, write
+from starfish.router.actions.moves import Locked, begin_when_prepared, lock, move, write
 from starfish.router.listing import Listing, active_runs
 from starfish.router.models import Artifact, Run
 from starfish.router.wire import JSON
@@ -28,7 +28,10 @@ class Reference:
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """From where to where, in which round; `everyone`: the coordinator's barriers, of which `without` leaves runs out."""
+    """From where to where, in which round; `everyone`: the coordinator's barriers, of which `without` leaves runs out.
+
+    `begin`: the round in which the chain ends begins by itself, once all are prepared.
+    """
 
     source: RunStatus
     targets: Sequence[RunStatus]
@@ -38,6 +41,7 @@ class Step:
     everyone: bool
     without: Sequence[int]
     end_task: bool
+    begin: bool
     artifact: artifacts.Incoming | Reference | None
     lines: str = ""
 
@@ -97,6 +101,8 @@ def _take(caller: Caller, run_id: int, step: Step, artifact: artifacts.Saved | R
         event = REQUESTS[target]
         scope = TABLE[event].scope
         move(it, event, whole=step.everyone and scope is not Scope.SITE, end_task=step.end_task)
+    if step.begin:
+        begin_when_prepared(it)
     write(it)
     return it.run
 

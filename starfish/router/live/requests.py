@@ -46,6 +46,7 @@ class StoredArtifact(_Strict):
 class StepRequest(_Strict):
     """From where to where, in which round; `all`: the coordinator's barriers, `without`: whom they do not wait for in this round.
 
+    `begin`: the round in which the chain ends begins by itself as soon as all are prepared; a failure or a restart takes that back.
     `lines`: what the site tells of its run, as `POST runs/{id}/lines/` takes it.
     """
 
@@ -57,6 +58,7 @@ class StepRequest(_Strict):
     everyone: Annotated[bool, Field(alias="all")] = False
     without: Annotated[list[Annotated[int, Field(ge=0, le=2**63 - 1)]], Field(max_length=10_000)] = []
     end_task: bool = False
+    begin: bool = False
     artifact: InlineArtifact | StoredArtifact | None = None
     lines: Annotated[str, Field(max_length=LINES_BYTES)] = ""
 
@@ -75,6 +77,8 @@ def read_step(body: bytes) -> tuple[Step, Any]:
     targets = [RunStatus(number) for number in asked.to]
     if asked.end_task and not (asked.everyone and ends_a_round(targets)):
         raise Invalid("end_task belongs to a coordinator's step (all) that goes to Standby (2) or Success (8).")
+    if asked.begin and not (asked.everyone and targets[-1] in (RunStatus.STANDBY, RunStatus.PREPARING)):
+        raise Invalid("begin belongs to a coordinator's step (all) that ends in Standby (2) or Preparing (3).")
     if asked.without and not asked.everyone:
         raise Invalid("Runs are left out by a coordinator's step (all) only.")
     step = Step(
@@ -86,6 +90,7 @@ def read_step(body: bytes) -> tuple[Step, Any]:
         everyone=asked.everyone,
         without=asked.without,
         end_task=asked.end_task,
+        begin=asked.begin,
         artifact=_artifact(asked.artifact),
         lines=asked.lines,
     )

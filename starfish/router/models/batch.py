@@ -13,12 +13,14 @@ class Batch(Dated):
     """Numbered in its project. All its runs share the tasks and the counters of rounds, so they stand here, once.
 
     `tasks` is the project's list as it was when the batch was opened, with `current_round` counting up; `cur_seq` is the task.
+    `begins`: the coordinator has said beforehand that the present round is to begin as soon as all are prepared.
     """
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="batches")
     number = models.PositiveIntegerField()
     tasks = models.JSONField(default=list)
     cur_seq = models.PositiveIntegerField(default=1)
+    begins = models.BooleanField(default=False)
 
     class Meta:
         ordering = ["project_id", "number"]

@@ -68,7 +68,7 @@ def test_a_round_takes_few_requests(world: World) -> None:
         assert calls["get_artifact", uid] <= rounds
         assert calls["upload", uid] == 0
         until(lambda: calls["add_lines", uid] == 1)  # noqa: B023
-    assert calls["step", "aaaa"] <= 3 * rounds + 1
+    assert calls["step", "aaaa"] <= 2 * rounds + 2
     assert calls["get_artifact", "aaaa"] <= 2 * rounds
     assert calls["upload", "aaaa"] == 0
 
