@@ -89,24 +89,28 @@ class Membership:
 
 
 @dataclass(frozen=True, kw_only=True)
-class InlineModel:
-    """A small global model that came along with the run that is to begin with it."""
+class InlineFile:
+    """A small file that came along with the run: the global model that it begins with, or the update that it has sent."""
 
     task_seq: int
     round_seq: int
     sha256: str
     data: bytes
 
+    @property
+    def position(self) -> tuple[int, int]:
+        return self.task_seq, self.round_seq
+
     @staticmethod
-    def from_json(raw: JSON) -> "InlineModel":
+    def from_json(raw: JSON) -> "InlineFile":
         """Raises ForeignAnswer, also where the bytes are not those of the digest."""
         try:
             data = base64.b64decode(_get(raw, "data", str), validate=True)
         except ValueError as error:
-            raise ForeignAnswer("a model that is no Base64") from error
+            raise ForeignAnswer("a file that is no Base64") from error
         if hashlib.sha256(data).hexdigest() != _get(raw, "sha256", str):
-            raise ForeignAnswer("a model that is not that of its digest")
-        return InlineModel(task_seq=_get(raw, "task_seq", int), round_seq=_get(raw, "round_seq", int), sha256=raw["sha256"], data=data)
+            raise ForeignAnswer("a file that is not that of its digest")
+        return InlineFile(task_seq=_get(raw, "task_seq", int), round_seq=_get(raw, "round_seq", int), sha256=raw["sha256"], data=data)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,7 +187,8 @@ class Run:
     tasks: Sequence[JSON]
     updated_at: datetime
     created_at: str = ""
-    model: InlineModel | None = None
+    model: InlineFile | None = None
+    update: InlineFile | None = None
     progress: ProgressReport | None = None
 
     @staticmethod
@@ -209,7 +214,8 @@ class Run:
             tasks=_get(raw, "tasks", list),
             updated_at=updated_at,
             created_at=str(raw.get("created_at", "")),
-            model=InlineModel.from_json(_get(raw, "model", dict)) if "model" in raw else None,
+            model=InlineFile.from_json(_get(raw, "model", dict)) if "model" in raw else None,
+            update=InlineFile.from_json(_get(raw, "update", dict)) if "update" in raw else None,
             progress=ProgressReport.from_json(_get(raw, "progress", dict)) if raw.get("progress") is not None else None,
         )
 

@@ -47,7 +47,7 @@ def _fetch_model(batch: Batch, view: View) -> None:
     position = previous_position(view.own)
     assert position is not None
     inline = view.own.model
-    if inline is not None and (inline.task_seq, inline.round_seq) == position:
+    if inline is not None and inline.position == position:
         batch.folder.write(batch.folder.model(*position), inline.data)
     else:
         _fetch_global(batch, view.own, position)
@@ -100,6 +100,9 @@ def _send(batch: Batch, view: View) -> Stepped:
 def _fetch_updates(batch: Batch, view: View) -> None:
     seq, turn = view.own.position
     for run in missing_updates(view, batch.memory(view.own)):
+        if run.update is not None and run.update.position == (seq, turn):
+            batch.folder.write(batch.folder.update(seq, turn, run.site_uid), run.update.data)
+            continue
         try:
             _fetch(batch, run.id, "mid_artifacts", (seq, turn), batch.folder.update(seq, turn, run.site_uid))
         except NotFound as error:

@@ -18,6 +18,8 @@ from starfish.sdk.client import Stepped
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.02, 1.0
 """Before looking again at a run that was not where it was thought to be."""
+LINGER_S = 0.3
+"""So long a coordinator that is done waits for the others before it says so: in a quick round its moves go with the aggregation's."""
 LAST = (Action.FAIL, Action.FINISH, Action.CLOSE)
 log = logging.getLogger("starfish.daemon")
 
@@ -88,6 +90,16 @@ class BatchThread(threading.Thread):
             listing, self._listing = self._listing, None
             return listing
 
+    def _news(self, within: float) -> Listing | None:
+        """A newer listing, if one comes in time."""
+        with self._changed:
+            if self._listing is None and not self._ending:
+                self.idle.set()
+                self._changed.wait(within)
+                self.idle.clear()
+            listing, self._listing = self._listing, None
+            return listing
+
     def _advance(self, listing: Listing | None) -> bool:
         """Step after step until others are to be waited for; false where the run is to be looked at again. `listing` None: look first."""
         if self.batch is None:
@@ -99,6 +111,9 @@ class BatchThread(threading.Thread):
             self._forget()
             return True
         while not self._ending and (action := decide(view, batch.memory(view.own))) is not None:
+            if action is Action.SEND and view.own.coordinates and (newer := self._news(LINGER_S)):
+                view = self._view(newer)
+                continue
             log.info("%s project=%d batch=%d task=%d round=%d", action.name.lower(), *batch.key, *view.own.position)
             self._finishing = action is Action.FINISH
             sent = time.monotonic()

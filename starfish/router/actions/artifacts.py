@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from starfish.protocol.problems import Forbidden, Invalid, NotFound, Problem
 from starfish.protocol.run_state import RunStatus
-from starfish.router import storage
+from starfish.router import hot, storage
 from starfish.router.access import Caller, require_acting, run_by_id
 from starfish.router.actions.moves import Locked, lock
 from starfish.router.hub import announce
@@ -86,7 +86,10 @@ def keep(it: Locked, file: Saved, task_seq: int, round_seq: int, attempt: int | 
     row = known or Artifact(run=it.run, kind=file.kind, task_seq=task_seq, round_seq=round_seq, name=file.name)
     row.attempt = attempt or (known.attempt + 1 if known else 1)
     row.size, row.sha256, row.key, row.created_at = stored.size, stored.sha256, stored.key, timezone.now()
-    row.save()
+    if known:
+        row.save()
+    else:
+        hot.insert([row])
     readers = it.runs.values() if file.kind == Kind.MODEL else (it.run, it.coordinator)
     announce(run.site_id for run in readers)
     return row
@@ -94,7 +97,7 @@ def keep(it: Locked, file: Saved, task_seq: int, round_seq: int, attempt: int | 
 
 def known_as(it: Locked, kind: Kind, task_seq: int, round_seq: int, name: str) -> Artifact | None:
     """What is stored under this name."""
-    return Artifact.objects.filter(run=it.run, kind=kind, task_seq=task_seq, round_seq=round_seq, name=name).first()
+    return hot.stored_file(it.run.pk, kind, task_seq, round_seq, name, own=True)
 
 
 def refuse_other_bytes(it: Locked, known: Artifact, attempt: int | None) -> None:

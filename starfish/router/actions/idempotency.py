@@ -9,6 +9,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 
 from starfish.protocol.problems import Invalid, KeyReused, Problem
+from starfish.router import hot
 from starfish.router.models import IdempotencyRecord
 
 
@@ -50,7 +51,8 @@ def once(it: Ticket | None, do: Callable[[], Answer]) -> Answer:
         with transaction.atomic():
             answer = do()
             body = None if answer.body is None else json.dumps(answer.body)
-            IdempotencyRecord.objects.create(caller=it.caller, key=it.key, fingerprint=it.fingerprint, status=answer.status, body=body)
+            record = IdempotencyRecord(caller=it.caller, key=it.key, fingerprint=it.fingerprint, status=answer.status, body=body)
+            hot.insert([record])
             return answer
     except (IntegrityError, Problem):
         known = _known(it)  # the same request came first, perhaps at the same moment

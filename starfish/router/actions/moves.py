@@ -9,9 +9,9 @@ from django.utils import timezone
 
 from starfish.protocol.problems import Conflict, Invalid, NotFound
 from starfish.protocol.run_state import REQUESTS, Event, IllegalMove, RunStatus, batch_moves, own_move
+from starfish.router import hot
 from starfish.router.access import RUN_NOT_FOUND, Caller, require_acting, run_by_id, sees_run
 from starfish.router.actions.projects import lock_project
-from starfish.router.hot import locked_batch
 from starfish.router.hub import announce
 from starfish.router.models import Batch, Project, Run, RunTransition
 
@@ -44,7 +44,7 @@ class Locked:
 
 def lock(caller: Caller, run_id: int) -> Locked:
     """Inside a transaction. Raises NotFound, Forbidden."""
-    batch, found = locked_batch(run_id)
+    batch, found = hot.locked_batch(run_id)
     if batch is None:
         raise NotFound(RUN_NOT_FOUND)
     runs = {run.pk: run for run in found}
@@ -125,12 +125,9 @@ def write(it: Locked) -> None:
         run.updated_at = now
         alike[it.stored[run_id], run.state, run.failed_task, run.failed_round].append(run_id)
     for (source, target, failed_task, failed_round), run_ids in alike.items():
-        won = Run.objects.filter(pk__in=run_ids, status=source).update(
-            status=target, failed_task=failed_task, failed_round=failed_round, updated_at=now
-        )
-        if won != len(run_ids):
+        if hot.move_runs(run_ids, source, target, (failed_task, failed_round), now) != len(run_ids):
             raise it.conflict("A run was moved at the same moment; look again.")
-    RunTransition.objects.bulk_create(it.history)
+    hot.insert(it.history)
     if it.counted or it.batch.begins != it.begins:
         it.batch.save(update_fields=["tasks", "cur_seq", "begins", "updated_at"])
     if it.counted:

@@ -5,6 +5,7 @@ from typing import Any
 from django.db import transaction
 
 from starfish.protocol.problems import Invalid, TooLarge
+from starfish.router import hot
 from starfish.router.access import Caller
 from starfish.router.actions.idempotency import Answer, Ticket, once
 from starfish.router.actions.moves import lock
@@ -37,7 +38,7 @@ def add_lines(run: Run, text: str) -> None:
     if len(text.encode()) > LINES_BYTES:
         raise TooLarge(f"At most {LINES_BYTES} bytes of lines are taken at once (in UTF-8); send the rest in another request.")
     task_seq, round_seq = run.position
-    RunLines.objects.create(run=run, task_seq=task_seq, round_seq=round_seq, text=text)
+    hot.insert([RunLines(run=run, task_seq=task_seq, round_seq=round_seq, text=text)])
 
 
 def report(run: Run, body: dict[str, Any]) -> None:

@@ -41,9 +41,14 @@ class Batch(Dated):
         return self.cur_seq, self.config["current_round"]
 
 
+def present_position(tasks: Sequence[Mapping[str, Any]], cur_seq: int) -> tuple[int, int]:
+    """The task and round that a batch with these tasks is in."""
+    return cur_seq, tasks[cur_seq - 1]["config"]["current_round"] if tasks else 1
+
+
 def previous_position(tasks: Sequence[Mapping[str, Any]], cur_seq: int) -> tuple[int, int] | None:
     """The task and round whose global model the present round of a batch begins with."""
-    turn: int = tasks[cur_seq - 1]["config"]["current_round"] if tasks else 1
+    _, turn = present_position(tasks, cur_seq)
     if turn > 1:
         return cur_seq, turn - 1
     return (cur_seq - 1, tasks[cur_seq - 2]["config"]["current_round"]) if cur_seq > 1 else None
