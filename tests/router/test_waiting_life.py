@@ -140,7 +140,7 @@ def test_a_goodbye_holds_though_the_wait_before_it_goes_on_or_breaks_off(server:
     headers = {"Authorization": f"Bearer {breaks_off.token}", "Prefer": "wait=25", "If-None-Match": breaks_off._active({}).headers["etag"]}
     with waits() as waiting:
         (begun,) = waiting.begin(goes_on, seconds=7)
-        connection.request("GET", "/starfish/api/v1/runs/active/?site_uid=" + breaks_off.uid, headers=headers)
+        connection.request("GET", f"/starfish/api/v1/runs/active/?site_uid={breaks_off.uid}", headers=headers)
         time.sleep(2.5)
         for site in (goes_on, breaks_off):
             assert site.router.post("sites/heartbeat/", {"uid": site.uid, "status": 0}).status == 202

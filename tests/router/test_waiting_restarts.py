@@ -273,7 +273,7 @@ def test_the_database_restarted_under_load_waiters_come_back_by_themselves(worke
     with waits() as waiting:
         begun = waiting.begin(*[world.owner] * 12)
         world.runs = {run["site_uid"]: run["id"] for run in world.owner.listing().json()}
-        assert world.member.step(world.runs[world.member.uid], 2, [3]).status == 200
+        assert world.member.step(world.runs[str(world.member.uid)], 2, [3]).status == 200
         for future in begun:
             assert future.result().answer.status == 200
             assert future.result().seconds < LONG_S - PROMPT_S, "both workers listen again"
