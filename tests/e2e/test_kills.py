@@ -1,6 +1,7 @@
 """kill -9 of each process in the middle of a round; started again, the batch ends with the same estimates to the last bit."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,8 @@ import numpy as np
 import pytest
 
 from tests.e2e.federation import Federation, federation, until
-from tests.support.servers import Server
+from tests.part_a.wire import Router
+from tests.support.servers import ADMIN, Server
 
 PROJECT = """
 name: kills
@@ -22,7 +24,13 @@ tasks:
     config: {formula: "y ~ a * b + g"}
   - model: LinearRegression
     config: {formula: "a ~ b + g"}
+  - model: Echo
+    config: {bytes: 80000, total_round: 25, seed: 3}
+  - model: Echo
+    config: {bytes: 4000000, total_round: 10, seed: 4}
 """
+MOMENTS = ((1, 2), (1, 4), (3, 6), (4, 3))
+"""Task and round: estimates, arrays that go along with steps, arrays that go as streams."""
 SIZES = {"North": 4_000, "East": 2_500, "South": 40}
 
 
@@ -76,20 +84,24 @@ VICTIMS = {
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_each_kill_leaves_the_estimates_as_they_were(study: Federation) -> None:
     north = study.coordinator
     north.run("run", "start", "kills", "--wait")
     undisturbed = answers(study)
+    models = global_models(study, 1)
+    assert len(models) > 35, "each round's is there"
     for number, (victim, kill) in enumerate(VICTIMS.items(), start=2):
         north.run("run", "start", "kills")
-        for at in (2, 4):
-            until(lambda at=at: _in_round(study, at), f"round {at} of task 1")
+        for moment in MOMENTS:
+            hit = until(partial(in_mid_round, study, number, moment), f"round {moment[1]} of task {moment[0]}")
             kill(study)
+            assert hit[0] == moment[0], f"{victim} was killed in task {hit[0]}, round {hit[1]}, not in {moment}"
         until(lambda: study.status("kills")["ended"], f"the end of the batch after killing {victim}")
         report = answers(study)
         assert report["batch"] == number
         assert report["tasks"] == undisturbed["tasks"], f"after killing {victim} the estimates differ"
+        assert global_models(study, number) == models, f"after killing {victim} a round's model differs"
         assert study.members["South"].json("run", "report", "kills")["tasks"][0]["estimates"] == report["tasks"][0]["estimates"]
 
 
@@ -97,7 +109,26 @@ def answers(study: Federation) -> dict[str, Any]:
     return dict(study.coordinator.json("run", "report", "kills"))
 
 
-def _in_round(study: Federation, at: int) -> bool:
-    sites = study.status("kills")["sites"]
-    assert not any(site["status"] == "Failed" for site in sites), sites
-    return any(site["task"] > 1 or site["round"] >= at for site in sites)
+def admin(study: Federation) -> Router:
+    """Whose plain questions are quicker than a command is."""
+    return Router(url=study.server.url, account=ADMIN, headers={"Prefer": "return=minimal"})
+
+
+def in_mid_round(study: Federation, batch: int, moment: tuple[int, int]) -> tuple[int, int] | None:
+    """Where the batch is, once it is there or further on, and a site computes or sends."""
+    runs = [run for run in admin(study).get("runs/active/").json() if run["batch"] == batch]
+    assert runs, f"batch {batch} has ended before {moment}"
+    assert not any(run["status"] == "Failed" for run in runs), runs
+    here = runs[0]["cur_seq"], runs[0]["tasks"][runs[0]["cur_seq"] - 1]["config"]["current_round"]
+    busy = any(run["status"] in ("Running", "Pending Success", "Aggregating") for run in runs)
+    return here if here >= moment and busy else None
+
+
+def global_models(study: Federation, batch: int) -> dict[tuple[int, int], str]:
+    """The SHA-256 of each round's."""
+    asked, uid = admin(study), study.coordinator.json("site", "status")["uid"]
+    project = asked.get("projects/lookup/", name="kills").json()["id"]
+    runs = asked.get("runs/detail/", project=project, batch=batch, site_uid=uid).json()["runs"]
+    (run,) = [run["id"] for run in runs if run["role"] == "coordinator"]
+    stored = asked.get(f"runs/{run}/artifacts/").json()
+    return {(one["task_seq"], one["round_seq"]): one["sha256"] for one in stored if one["kind"] == "artifacts"}
