@@ -108,9 +108,11 @@ def moved(who: int, run: Mapping[str, Any], to: S, *, everyone: bool = False, ne
 
 
 def stepped(who: int, run: Mapping[str, Any], *to: S, everyone: bool = False, kind: str | None = None) -> Request:
+    """A chain of moves, with this round's file; a coordinator's that ends in Preparing lets the round begin by itself."""
     seq, turn = place(run)
     body: dict[str, Any] = {"from": int(S.from_word(run["status"])), "to": [int(one) for one in to], "batch": run["batch"]}
     body |= {"task_seq": seq, "round_seq": turn, "all": everyone}
+    body["begin"] = everyone and to[-1] is S.PREPARING
     if kind:
         body["artifact"] = {"kind": kind, "name": name_of(kind), "data": base64.b64encode(update_of(run)).decode()}
     return Request(

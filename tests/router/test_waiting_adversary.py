@@ -194,6 +194,8 @@ class Inside:
 
 def play(world: World, schedule: list[tuple[str, int]]) -> None:
     inside = Inside(world)
+    for member in world.members:
+        member.http.send("POST", "sites/heartbeat/", {"uid": str(member.site.uid), "status": 1})
     if Batch.objects.exists():
         inside.network.deliver(moved(0, inside.batch_run(), S.FAILED, everyone=True))
     assert inside.network.deliver(started(0, world.project.pk)) == 201

@@ -17,7 +17,7 @@ from starfish.router.listing import Listing, active_runs
 from starfish.router.live.active import active
 from starfish.router.live.exchange import Streamed, Threads
 from starfish.router.live.keeper import keeper
-from starfish.router.live.seen import SeenListings
+from starfish.router.live.seen import SeenListings, seen_listings
 from tests.router.world import BASE, Member, World
 
 
@@ -201,3 +201,30 @@ def test_what_was_seen_a_moment_ago_is_never_told_as_news(world: World, threads:
     assert (waited.status_code, waited.headers["ETag"]) == (304, known)
     assert active_runs(world.member.caller, minimal=False).etag == known
     assert len(runs) == 3
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_repeat_that_would_be_legal_again_moves_nothing_and_tells_what_is(world: World, settings: Any) -> None:
+    """The same round once more, after a stop and a restart: only the key tells that the step was taken before."""
+    runs = world.open()
+    first = world.member.http.step(runs[1].pk, 2, [3], "key", lines="a line\n")
+    assert first.status_code == 200
+    for action in ("stop", "restart"):
+        body = {"run": runs[1].pk, "role": "participant", "action": action, "project": world.project.pk, "batch": 1}
+        assert world.member.http.send("PUT", "runs-action/update/", body).status_code == 202
+    again = world.member.http.step(runs[1].pk, 2, [3], "key", lines="a line\n")
+    assert again.status_code == 200
+    assert world.words() == ["Standby"] * 3
+    now = world.member.http.get("runs/active/")
+    assert (again.headers["ETag"], again.json()["active"]) == (now.headers["ETag"], now.json())
+    for minimal in (True, False):
+        seen = seen_listings.get(world.member.site.pk, minimal)
+        assert seen is None or seen.etag == active_runs(world.member.caller, minimal=minimal).etag
+    artifact = {"kind": "logs", "name": "logs.txt", "data": "bG9n"}
+    assert world.member.http.step(runs[1].pk, 2, [3], "another", artifact=artifact).status_code == 200
+    kept = [path for path in settings.ARTIFACTS_DIR.rglob("*") if path.is_file()]
+    for action in ("stop", "restart"):
+        body = {"run": runs[1].pk, "role": "participant", "action": action, "project": world.project.pk, "batch": 1}
+        assert world.member.http.send("PUT", "runs-action/update/", body).status_code == 202
+    assert world.member.http.step(runs[1].pk, 2, [3], "another", artifact=artifact).status_code == 200
+    assert [path for path in settings.ARTIFACTS_DIR.rglob("*") if path.is_file()] == kept, "bytes that nothing refers to"

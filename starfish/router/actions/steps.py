@@ -57,24 +57,26 @@ class Taken:
 def take(caller: Caller, run_id: int, step: Step, ticket: Ticket | None, *, minimal: bool) -> Taken:
     """`minimal`: without the runs' files. Raises NotFound, Forbidden, Invalid, Conflict, KeyReused."""
     artifact = artifacts.save(step.artifact) if isinstance(step.artifact, artifacts.Incoming) else step.artifact
-    listings: list[Listing] = []
+    made: list[tuple[Answer, Listing]] = []
 
     def move_on() -> Answer:
         with transaction.atomic(savepoint=ticket is None):  # with a ticket it is in the transaction of its record
             run = _take(caller, run_id, step, artifact)
-            listings.append(active_runs(caller.acting_for(run.site_id), minimal=minimal))
-            shown = next((one for one in listings[-1].runs if one["id"] == run.pk), None)
-            return Answer(status=200, body=shown or (wire.minimal_run(run) if minimal else wire.run(run)))
+            listing = active_runs(caller.acting_for(run.site_id), minimal=minimal)
+            shown = next((one for one in listing.runs if one["id"] == run.pk), None)
+            made.append((Answer(status=200, body=shown or (wire.minimal_run(run) if minimal else wire.run(run))), listing))
+            return made[-1][0]
 
     try:
         answer = once(ticket, move_on)
     except Exception:
         _clear(artifact)
         raise
-    if not listings:  # this was taken before: the answer is that of then, the listing is of now
-        _clear(artifact)
-        listings.append(active_runs(caller.acting_for(run_by_id(caller, run_id).site_id), minimal=minimal))
-    return Taken(run=answer.body, listing=listings[-1])
+    if made and made[-1][0] is answer:
+        return Taken(run=answer.body, listing=made[-1][1])
+    # This was taken before, and what was done now was taken back: the answer is that of then, the listing is of now.
+    _clear(artifact)
+    return Taken(run=answer.body, listing=active_runs(caller.acting_for(run_by_id(caller, run_id).site_id), minimal=minimal))
 
 
 def _clear(artifact: artifacts.Saved | Reference | None) -> None:
