@@ -222,7 +222,7 @@ def test_requests_repeated_delayed_reordered_and_lost(world: World, schedule: li
 @pytest.mark.timeout(600)
 @pytest.mark.django_db(transaction=True)
 @given(schedule=schedules)
-@settings(max_examples=80, **AS_FOUND)
+@settings(max_examples=25, **AS_FOUND)
 def test_requests_repeated_delayed_reordered_and_lost_at_length(world: World, schedule: list[tuple[str, int]]) -> None:
     play(world, schedule)
 

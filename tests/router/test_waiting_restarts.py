@@ -144,13 +144,15 @@ def until_open(pid: int, connections: int) -> None:
         time.sleep(0.1)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def cluster() -> Iterator[postgres.Cluster]:
-    """A PostgreSQL server of this test's own."""
+    """A PostgreSQL server of these tests' own, with the router's tables."""
     missing = postgres.why_missing()
     if missing:
         pytest.skip(missing)
     made = postgres.Cluster.start()
+    prepare = ("shell", "--verbosity", "0", "-c", PREPARE.format(username=ADMIN[0]))
+    manage(made.environment, *prepare, DJANGO_SUPERUSER_PASSWORD=ADMIN[1])
     yield made
     made.stop()
 
@@ -159,7 +161,6 @@ def cluster() -> Iterator[postgres.Cluster]:
 def workers(cluster: postgres.Cluster, tmp_path: Path) -> Iterator[Server]:
     """`router serve --workers 2`."""
     settings = {**cluster.environment, "ARTIFACTS_DIR": str(tmp_path / "artifacts")}
-    manage(settings, "shell", "--verbosity", "0", "-c", PREPARE.format(username=ADMIN[0]), DJANGO_SUPERUSER_PASSWORD=ADMIN[1])
     server = Server(kind="serve", folder=tmp_path, settings=settings, port=free_port(), arguments=("--workers", "2"))
     server.start()
     yield server
@@ -202,6 +203,11 @@ def test_two_workers_wake_each_others_waiters(workers: Server) -> None:
         etags = {future.result().etag for future in begun}
         assert etags == {world.member.listing().headers["etag"]}
         assert wanted not in etags
+        begun = waiting.begin(*[world.member] * 12)
+        signalled = time.monotonic()
+        workers.stop()
+        assert time.monotonic() - signalled < STOP_S + SLACK_S
+        assert {future.result().answer.status for future in begun} == {304}, "each open wait is answered at the end"
 
 
 @pytest.mark.timeout(240)

@@ -24,6 +24,7 @@ TICK_S = 1.0
 ALIVE_EVERY_S = 10.0
 LONGEST_PAUSE_S = 2.0
 SITES_AT_ONCE = 500
+KEEPALIVES = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3}
 log = logging.getLogger("starfish.router")
 
 
@@ -130,8 +131,9 @@ class Keeper:
 
 
 def _connecting(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """What psycopg itself understands of Django's parameters: where the database is, and who asks."""
-    return {name: parameters[name] for name in ("dbname", "user", "password", "host", "port", "sslmode") if parameters.get(name)}
+    """What psycopg itself understands of Django's parameters: where the database is, and who asks. A line that is dead is noticed."""
+    known = ("dbname", "user", "password", "host", "port", "sslmode")
+    return {name: parameters[name] for name in known if parameters.get(name)} | KEEPALIVES
 
 
 keeper = Keeper()
