@@ -1,7 +1,8 @@
 """From an Authorization header to a Caller. A password is hashed once for each process, not at every poll.
 
 What is remembered is a keyed digest of the header, the account and the password hash that it matched. The account is read
-each time, so that a changed password or a deactivated account ends at once. A site's token is looked up again after four seconds.
+each time, so that a changed password or a deactivated account ends at once. A site's token is looked up again after four seconds,
+or where `live.keeper` looks out for revocations after a minute.
 """
 
 import base64
@@ -24,7 +25,7 @@ from starfish.router.models import SiteToken
 
 WRONG = "Wrong credentials"
 MISSING = "Log in with HTTP Basic, or with a site's Bearer token."
-_REMEMBERED = 4096
+_REMEMBERED, _TOKENS = 4096, 20_000
 FAILURES, WITHIN_S = 30, 60.0
 
 
@@ -70,27 +71,39 @@ class _Failures:
 
 
 class _Tokens:
-    """Bearer tokens that were good a moment ago, with whom they prove; a revocation ends them within KEPT_S, wherever it was made."""
+    """Bearer tokens that were good a moment ago, with whom they prove; a revocation ends them within KEPT_S, wherever it was made.
 
-    KEPT_S = 4.0
+    As long as somebody looks out for revocations (`vouch`) they are kept longer, for the sake of those who only wait.
+    """
+
+    KEPT_S, WATCHED_S = 4.0, 60.0
 
     def __init__(self) -> None:
+        self._watched_until = 0.0
         self._known: OrderedDict[str, tuple[float, Caller]] = OrderedDict()
         self._lock = threading.Lock()
 
     def get(self, digest: str) -> Caller | None:
-        found = self._known.get(digest)
-        return found[1] if found and time.monotonic() - found[0] < self.KEPT_S else None
+        found, now = self._known.get(digest), time.monotonic()
+        kept = self.WATCHED_S if now < self._watched_until else self.KEPT_S
+        return found[1] if found and now - found[0] < kept else None
+
+    def vouch(self) -> None:
+        """All that is no longer good has been forgotten, just now."""
+        self._watched_until = time.monotonic() + self.KEPT_S
 
     def put(self, digest: str, caller: Caller) -> None:
         with self._lock:
             self._known[digest] = (time.monotonic(), caller)
             self._known.move_to_end(digest)
-            while len(self._known) > _REMEMBERED:
+            while len(self._known) > _TOKENS:
                 self._known.popitem(last=False)
 
-    def forget(self, sites: Collection[int]) -> None:
+    def forget(self, sites: Collection[int] | None) -> None:
         with self._lock:
+            if sites is None:
+                self._known.clear()
+                return
             for digest in [digest for digest, (_, caller) in self._known.items() if caller.site_ids & set(sites)]:
                 del self._known[digest]
 
@@ -116,9 +129,14 @@ def remembered(header: str | None) -> Caller | None:
     return _tokens.get(token_digest(rest.strip())) if scheme.lower() == "bearer" else None
 
 
-def forget_sites(sites: Collection[int]) -> None:
-    """Their tokens are looked up again."""
+def forget_sites(sites: Collection[int] | None) -> None:
+    """Their tokens (None: all) are looked up again."""
     _tokens.forget(sites)
+
+
+def vouch() -> None:
+    """Whoever calls this has just looked for tokens that are good no longer, and forgets them within a second or two."""
+    _tokens.vouch()
 
 
 def token_digest(token: str) -> str:

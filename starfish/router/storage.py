@@ -42,7 +42,7 @@ class Growing:
         self.key, path = key, _path(key)
         _make_folder(path.parent)
         self._folder = path.parent
-        self._file = path.open("ab")
+        self._file = path.open("ab", buffering=0)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -55,15 +55,16 @@ class Growing:
         self._lock = threading.Lock()
 
     def add(self, pieces: Sequence[bytes]) -> None:
-        self._waiting.append(b"".join(pieces))
+        self._waiting.extend(pieces)
 
     def write(self) -> None:
         """All that was added. Synced now and then, so that the end of a large file is not the beginning of a long wait."""
         with self._lock:
             while self._waiting:
                 data = self._waiting.popleft()
-                self._file.write(data)
-                self._file.flush()
+                left = memoryview(data)
+                while left:
+                    left = left[self._file.write(left) :]
                 if self._digest:
                     self._digest.update(data)
                 self.size += len(data)

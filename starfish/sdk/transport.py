@@ -7,9 +7,11 @@ from typing import Any
 
 import httpx2
 import stamina
+from httpcore2._sync.http11 import HTTP11Connection
 
 from starfish.protocol.problems import CATALOGUE, Invalid, Problem
 
+HTTP11Connection.READ_NUM_BYTES = 256 << 10  # at 64 KiB a read a large download costs the client half as much again
 ACCEPT = "application/json, application/problem+json"
 AWAY = (502, 503, 504)
 logging.getLogger("stamina").addHandler(logging.NullHandler())  # a retry is no news for whoever reads stderr

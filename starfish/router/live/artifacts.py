@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from functools import partial
 from re import fullmatch
 from typing import Any, BinaryIO, TypeVar
@@ -31,6 +31,7 @@ from starfish.router.wire import JSON
 T = TypeVar("T")
 SMALL = 256 << 10
 """Up to this a file is read where its row is; a thread of its own would cost more."""
+LOOK_S = 0.5
 IDLE_S = 60
 """So long an upload may pause; then what has arrived is kept, and somebody else may go on."""
 KEPT = "What has arrived is kept: go on from its Upload-Offset."
@@ -188,42 +189,62 @@ async def _taken(request: HttpRequest, exchange: Exchange, caller: Caller, place
 
 
 async def _receive(exchange: Exchange, receiving: Receiving) -> None:
-    """Each megabyte is written and digested while the next one arrives. Raises Gone, TimeoutError, Unavailable, OSError."""
+    """Each piece is written and digested while the next one arrives. Raises Gone, TimeoutError, Unavailable, OSError."""
     file, left = receiving.file, receiving.announced.length
     pieces: list[bytes] = []
     size, writing = 0, None
     try:
-        while left:
-            chunk = await _next_chunk(exchange)
-            pieces.append(chunk)
-            size, left = size + len(chunk), left - len(chunk)
-            if size >= PIECE or not left:
-                if writing:
-                    await writing
-                file.add(pieces)
-                pieces, size = [], 0
-                writing = asyncio.ensure_future(exchange.disk(file.write))
-        if writing:
-            await writing
+        async with _Watched() as watched, aclosing(exchange.chunks()) as chunks:  # type: ignore[type-var]
+            while left:
+                chunk = await anext(chunks, b"")
+                if not chunk:
+                    raise UnreadablePostError
+                watched.heard()
+                pieces.append(chunk)
+                size, left = size + len(chunk), left - len(chunk)
+                if size >= PIECE or not left:
+                    if writing:
+                        await writing
+                    file.add(pieces)
+                    pieces, size = [], 0
+                    writing = asyncio.ensure_future(exchange.disk(file.write))
+            if writing:
+                await writing
     finally:
         file.add(pieces)
         if writing:
             writing.add_done_callback(lambda done: done.cancelled() or done.exception())
 
 
-async def _next_chunk(exchange: Exchange) -> bytes:
-    """Raises Gone, TimeoutError, Unavailable; UnreadablePostError where the body ends early."""
-    patience = 1 if isinstance(exchange, Streamed) else None
-    for _ in range(IDLE_S):
+class _Watched:
+    """An upload that pauses for too long, or that the router's end finds under way, is broken off. Raises TimeoutError, Unavailable."""
+
+    async def __aenter__(self) -> "_Watched":
+        self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
+        self._reason: Exception | None = None
+        self.heard()
+        self._timer = self._loop.call_later(LOOK_S, self._look)
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        self._timer.cancel()
+        if self._reason and isinstance(error, asyncio.CancelledError) and self._task:
+            self._task.uncancel()
+            raise self._reason from None
+
+    def heard(self) -> None:
+        """A byte has come."""
+        self._at = self._loop.time()
+
+    def _look(self) -> None:
         if hub.closed:
-            raise Unavailable(f"The router stops now. {KEPT}")
-        with suppress(TimeoutError):
-            async with asyncio.timeout(patience), aclosing(exchange.chunks()) as chunks:  # type: ignore[type-var]
-                chunk = await anext(chunks, b"")
-                if not chunk:
-                    raise UnreadablePostError
-                return chunk
-    raise TimeoutError
+            self._reason = Unavailable(f"The router stops now. {KEPT}")
+        elif self._loop.time() - self._at > IDLE_S:
+            self._reason = TimeoutError()
+        if self._reason and self._task:
+            self._task.cancel()
+        else:
+            self._timer = self._loop.call_later(LOOK_S, self._look)
 
 
 def _unread(request: HttpRequest, exchange: Exchange, answer: HttpResponseBase, *, by_itself: bool = True) -> HttpResponseBase:

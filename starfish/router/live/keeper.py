@@ -37,7 +37,7 @@ class Keeper:
         self._waits: Counter[int] = Counter()
         self._began: dict[int, datetime] = {}
         self._told: dict[int, float] = {}
-        self._looked = timezone.now()
+        self._looked, self._good = timezone.now(), 0
 
     def watch(self) -> None:
         """From now on, if not yet."""
@@ -101,12 +101,16 @@ class Keeper:
         of_token = Q(revoked_at__gt=since) | Q(expires_at__gt=since, expires_at__lte=now)
         of_account = Q(site__owner__is_active=False) | Q(site__owner=None)
         sites = set(SiteToken.objects.filter(of_token | of_account).values_list("site", flat=True))
-        self._looked = now
+        good = SiteToken.objects.filter(revoked_at=None, expires_at__gt=now).count()
+        if good < self._good:  # deleted, say, or ended with a date in the past
+            credentials.forget_sites(None)
+        self._looked, self._good = now, good
         if sites:
             credentials.forget_sites(sites)
             waiting = sites & set(hub.topics())
             if waiting:
                 hub.wake(waiting)
+        credentials.vouch()
 
     def _mark_alive(self) -> None:
         """Each now and then. A goodbye holds until a wait begins after it, however long an earlier one goes on."""

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from starfish.router.hub import hub
 from starfish.router.listing import Listing
 
-KEPT_S, MOST = 5.0, 20_000
+KEPT_S, MOST = 60.0, 20_000
 
 
 class SeenListings:
-    """By site and form. Good while nothing has changed, and for a few seconds only: another process may write, too."""
+    """By site and form. Good while nothing has changed, and for a minute only."""
 
     def __init__(self) -> None:
         self._listings: dict[tuple[int, bool], tuple[tuple[int, int], float, Listing]] = {}
