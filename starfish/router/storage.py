@@ -4,9 +4,7 @@ import fcntl
 import hashlib
 import os
 import secrets
-import threading
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +13,7 @@ from typing import BinaryIO
 from django.conf import settings
 
 CHUNK = 256 * 1024
-SYNC_EVERY = 64 << 20
+NO_WAIT: int = getattr(os, "RWF_NOWAIT", 0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +32,7 @@ class Busy(Exception):
 class Growing:
     """A file that grows by what arrives, under a lock (`flock`) that ends with this object, its process or the machine.
 
-    `add` never blocks. `write` and `finish` do, may run in any thread, and keep the order of what was added.
+    `write` takes as long as a copy in memory; what may wait for the disk says so, and may run in any thread.
     """
 
     def __init__(self, key: str) -> None:
@@ -50,33 +48,26 @@ class Growing:
             raise Busy from error
         self.size = os.fstat(self._file.fileno()).st_size
         self._digest = None if self.size else hashlib.sha256()
-        self._waiting: deque[bytes] = deque()
-        self._unsynced = 0
-        self._lock = threading.Lock()
+        self.unsynced = 0
 
-    def add(self, pieces: Sequence[bytes]) -> None:
-        self._waiting.extend(pieces)
+    def write(self, data: bytes) -> None:
+        """To the system's memory; `sync_data` and `sync` wait for the disk."""
+        left = memoryview(data)
+        while left:
+            left = left[self._file.write(left) :]
+        if self._digest:
+            self._digest.update(data)
+        self.size += len(data)
+        self.unsynced += len(data)
 
-    def write(self) -> None:
-        """All that was added. Synced now and then, so that the end of a large file is not the beginning of a long wait."""
-        with self._lock:
-            while self._waiting:
-                data = self._waiting.popleft()
-                left = memoryview(data)
-                while left:
-                    left = left[self._file.write(left) :]
-                if self._digest:
-                    self._digest.update(data)
-                self.size += len(data)
-                self._unsynced += len(data)
-            if self._unsynced >= SYNC_EVERY:
-                os.fsync(self._file.fileno())
-                self._unsynced = 0
+    def sync_data(self) -> None:
+        """Returns when what was written is on the disk."""
+        os.fsync(self._file.fileno())
+        self.unsynced = 0
 
     def sync(self) -> None:
-        """Returns when all that was added is on the disk, durably."""
-        self.write()
-        os.fsync(self._file.fileno())
+        """Returns when the file is on the disk, durably."""
+        self.sync_data()
         _sync_folder(self._folder)
 
     def stored(self) -> Stored:
@@ -87,11 +78,8 @@ class Growing:
         return Stored(key=self.key, size=self.size, sha256=self._digest.hexdigest())
 
     def close(self) -> None:
-        """What was added stays, as far as the disk takes it."""
+        """What was written stays, as far as the disk takes it."""
         with suppress(OSError):
-            self.write()
-        with self._lock, suppress(OSError):
-            self._waiting.clear()
             self._file.close()
 
 
@@ -124,6 +112,17 @@ def open_file(key: str) -> BinaryIO:
 def read(key: str) -> bytes:
     """All of a file that is known to be small. Raises FileNotFoundError where it was replaced meanwhile."""
     return _path(key).read_bytes()
+
+
+def read_at_once(file: BinaryIO, size: int) -> bytes:
+    """The next bytes, if the system has them in its memory; empty where the disk would have to be waited for, and at the end."""
+    buffer = bytearray(size)
+    try:
+        got = os.preadv(file.fileno(), [buffer], file.tell(), NO_WAIT)
+    except OSError:
+        return b""
+    file.seek(got, os.SEEK_CUR)
+    return bytes(memoryview(buffer)[:got])
 
 
 def safe_size(key: str) -> int:

@@ -32,7 +32,7 @@ def begun(world: World, run: Run, name: str = "mid-artifacts") -> Upload:
     )
     receiving = uploads.begin(world.member.caller, run.pk, announced)
     assert isinstance(receiving, uploads.Receiving)
-    receiving.file.add([b"ab"])
+    receiving.file.write(b"ab")
     receiving.file.close()
     return Upload.objects.get(pk=receiving.upload_id)
 

@@ -31,6 +31,8 @@ from starfish.router.wire import JSON
 T = TypeVar("T")
 SMALL = 256 << 10
 """Up to this a file is read where its row is; a thread of its own would cost more."""
+SYNC_EVERY = 32 << 20
+"""So much of an upload is left to the system's memory before the disk is waited for: the end of a large file is no long wait then."""
 LOOK_S = 0.5
 IDLE_S = 60
 """So long an upload may pause; then what has arrived is kept, and somebody else may go on."""
@@ -189,31 +191,22 @@ async def _taken(request: HttpRequest, exchange: Exchange, caller: Caller, place
 
 
 async def _receive(exchange: Exchange, receiving: Receiving) -> None:
-    """Each piece is written and digested while the next one arrives. Raises Gone, TimeoutError, Unavailable, OSError."""
+    """What arrives is written and digested at once; for the disk a thread waits. Raises Gone, TimeoutError, Unavailable, OSError.
+
+    To hand each piece to another thread costs more, in locks, than to write it to the system's memory.
+    """
     file, left = receiving.file, receiving.announced.length
-    pieces: list[bytes] = []
-    size, writing = 0, None
-    try:
-        async with _Watched() as watched, aclosing(exchange.chunks()) as chunks:  # type: ignore[type-var]
-            while left:
-                chunk = await anext(chunks, b"")
-                if not chunk:
-                    raise UnreadablePostError
+    async with _Watched() as watched, aclosing(exchange.chunks()) as chunks:  # type: ignore[type-var]
+        while left:
+            chunk = await anext(chunks, b"")
+            if not chunk:
+                raise UnreadablePostError
+            watched.heard()
+            file.write(chunk)
+            left -= len(chunk)
+            if file.unsynced >= SYNC_EVERY:
+                await exchange.disk(file.sync_data)
                 watched.heard()
-                pieces.append(chunk)
-                size, left = size + len(chunk), left - len(chunk)
-                if size >= PIECE or not left:
-                    if writing:
-                        await writing
-                    file.add(pieces)
-                    pieces, size = [], 0
-                    writing = asyncio.ensure_future(exchange.disk(file.write))
-            if writing:
-                await writing
-    finally:
-        file.add(pieces)
-        if writing:
-            writing.add_done_callback(lambda done: done.cancelled() or done.exception())
 
 
 class _Watched:
@@ -357,22 +350,19 @@ def _content(exchange: Exchange, file: BinaryIO, it: Artifact, part: Part | None
 
 
 async def _pieces(exchange: Exchange, file: BinaryIO, left: int) -> AsyncIterator[bytes]:
-    """Each megabyte is read while the one before is sent; none once the client has gone."""
+    """What the system has in its memory is read at once, the rest in a thread; none once the client has gone."""
     leaving = asyncio.ensure_future(exchange.gone())
-    following = asyncio.ensure_future(exchange.disk(partial(file.read, min(PIECE, left))))
     try:
         while left and not leaving.done():
-            piece = await following
+            wanted = min(PIECE, left)
+            piece = storage.read_at_once(file, wanted) or await exchange.disk(partial(file.read, wanted))
             if not piece:
                 log.error("artifact_short missing=%d", left)  # then the connection breaks off, and the client sees that it did
                 return
             left -= len(piece)
-            if left:
-                following = asyncio.ensure_future(exchange.disk(partial(file.read, min(PIECE, left))))
             yield piece
     finally:
         leaving.cancel()
-        following.cancel()
         file.close()
 
 

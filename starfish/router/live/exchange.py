@@ -19,7 +19,6 @@ from starfish.protocol.problems import TooLarge
 T = TypeVar("T")
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 PIECE = 256 << 10
-"""Of a file on its way: in memory are a few of them for each transfer."""
 POSTGRES_THREADS, FILE_THREADS = 8, 8
 
 
