@@ -61,6 +61,12 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def not_read_again(path: Path) -> None:
+    """Soon, at least: the system may use its memory for what will be."""
+    with path.open("rb") as file:
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
 def sync_folder(folder: Path) -> None:
     """Make a rename or a new file in `folder` durable."""
     descriptor = os.open(folder, os.O_RDONLY)

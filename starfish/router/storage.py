@@ -125,6 +125,13 @@ def read_at_once(file: BinaryIO, size: int) -> bytes:
     return bytes(memoryview(buffer)[:got])
 
 
+def not_read_again(keys: Iterable[str]) -> None:
+    """Soon, at least: the system may use their memory for what will be."""
+    for key in keys:
+        with suppress(OSError), open_file(key) as file:
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
 def safe_size(key: str) -> int:
     """How much of a growing file is on the disk, durably; 0 where there is none."""
     with suppress(FileNotFoundError), open_file(key) as file:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from starfish.controller.daemon.batch import Batch, RunFailed, previous_position
 from starfish.controller.daemon.decide import FAILING, Action, View, missing_updates
+from starfish.controller.files import not_read_again
 from starfish.controller.guard import egress
 from starfish.controller.worker.process import WorkerRefused
 from starfish.protocol.messages import Run
@@ -83,6 +84,7 @@ def _begin_round(batch: Batch, view: View) -> Stepped:
 
 def _train(batch: Batch, view: View) -> None:
     seq, turn = view.own.position
+    batch.folder.let_go(seq, turn, batch.config.uid)
     batch.call("train", site=batch.config.uid, task_seq=seq, round_seq=turn)
 
 
@@ -238,6 +240,8 @@ def _step(
         else:
             batch.client.put_artifact(own.id, *own.position, file.kind, file.name, file.path, sha256=left.sha256)
             stored = (file.kind, file.name, left.sha256)
+            if file.what == "update":
+                not_read_again(file.path)
     lines = _lines(batch)
     stepped = batch.client.step(
         own, chain, everyone=everyone, end_task=end_task, begin=begin, artifact=artifact, stored=stored, lines=lines

@@ -18,6 +18,8 @@ from typing import Any
 from starfish.controller.files import Written, write_durably, write_json, write_pieces
 from starfish.tasks.payload import Payload
 
+LARGE = 1 << 20
+
 
 @dataclass(frozen=True)
 class BatchFolder:
@@ -58,6 +60,19 @@ class BatchFolder:
         """The last round of a task of which the global model is here, and its file."""
         rounds = [int(file.stem.split("-")[1]) for file in (self.path / "models").glob(f"{task_seq}-*.model")]
         return (max(rounds), self.model(task_seq, max(rounds))) if rounds else None
+
+    def let_go(self, task_seq: int, round_seq: int, site: str) -> None:
+        """The large files of rounds that are over: models but the last two, and what others sent. A hundred such rounds would fill a disk.
+
+        The Routing Server has them. What this site itself has sent stays, and round 1's updates, of which the report tells.
+        """
+        old = [self.model(task_seq, round_seq - 2)]
+        if round_seq > 2:
+            old += [file for uid, file in self.updates(task_seq, round_seq - 1) if uid != site]
+        for file in old:
+            with suppress(FileNotFoundError):
+                if file.stat().st_size > LARGE:
+                    file.unlink()
 
     @staticmethod
     def write(path: Path, data: bytes) -> None:

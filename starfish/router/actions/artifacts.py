@@ -18,6 +18,7 @@ from starfish.router.models import Artifact, Run
 from starfish.router.storage import Stored
 
 Kind = Artifact.Kind
+LARGE = 1 << 20
 SAFE_NAME = r"[A-Za-z0-9_][A-Za-z0-9._ +=@,()-]{0,149}"
 
 
@@ -90,9 +91,18 @@ def keep(it: Locked, file: Saved, task_seq: int, round_seq: int, attempt: int | 
         row.save()
     else:
         hot.insert([row])
+    if file.kind == Kind.MODEL and stored.size > LARGE:
+        transaction.on_commit(partial(storage.not_read_again, _added_up(it, task_seq, round_seq)))
     readers = it.runs.values() if file.kind == Kind.MODEL else (it.run, it.coordinator)
     announce(run.site_id for run in readers)
     return row
+
+
+def _added_up(it: Locked, task_seq: int, round_seq: int) -> list[str]:
+    """Keys of what went into this round's global model: the updates, and the model before."""
+    of_batch = Artifact.objects.filter(run__batch=it.batch, task_seq=task_seq)
+    used = of_batch.filter(kind=Kind.UPDATE, round_seq=round_seq) | of_batch.filter(kind=Kind.MODEL, round_seq=round_seq - 1)
+    return list(used.values_list("key", flat=True))
 
 
 def known_as(it: Locked, kind: Kind, task_seq: int, round_seq: int, name: str) -> Artifact | None:
