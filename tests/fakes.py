@@ -266,7 +266,7 @@ class FakeClient:
                     return hashlib.sha256(one.data).hexdigest()
             raise NotFound(f"no {kind}")
 
-    def add_lines(self, run_id: int, lines: str) -> None:
+    def add_lines(self, run_id: int, lines: str, *, key: str | None = None) -> None:
         with self.router.call("add_lines", self.uid):
             self.router.lines.append((self._own(run_id).id, lines))
 

@@ -212,5 +212,8 @@ def _config(path: Path, raw: Mapping[str, Any]) -> SiteConfig:
 
 
 def _pid(path: Path) -> int:
+    """0 where the daemon that has just begun has not said it yet."""
+    if not path.exists():
+        return 0
     pid = read_object(path).get("pid")
     return pid if isinstance(pid, int) else 0

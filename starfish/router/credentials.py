@@ -2,7 +2,7 @@
 
 What is remembered is a keyed digest of the header, the account and the password hash that it matched. The account is read
 each time, so that a changed password or a deactivated account ends at once. A site's token is looked up again after four seconds,
-or where `live.keeper` looks out for revocations after a minute.
+or where `live.keeper` looks out for revocations after ten minutes.
 """
 
 import base64
@@ -76,7 +76,7 @@ class _Tokens:
     As long as somebody looks out for revocations (`vouch`) they are kept longer, for the sake of those who only wait.
     """
 
-    KEPT_S, WATCHED_S = 4.0, 60.0
+    KEPT_S, WATCHED_S = 4.0, 600.0
 
     def __init__(self) -> None:
         self._watched_until = 0.0

@@ -178,12 +178,12 @@ class Client(ArtifactCalls, TelemetryCalls):
 
     def set_status(self, run_id: int, status: RunStatus, *, everyone: bool = False) -> None:
         body = {"status": int(status), "update_all": everyone, "increase_round": False}
-        self._transport.request("PUT", f"runs/{run_id}/status/", json=body)
+        self._transport.request("PUT", f"runs/{run_id}/status/", json=body, headers=_key())
 
     def action(self, run_id: int, role: str, action: Literal["stop", "restart"], project_id: int, batch: int) -> None:
         """Stop or restart: the whole batch where `role` is "coordinator" and the run is its project's."""
         body = {"run": run_id, "role": role, "action": action, "project": project_id, "batch": batch}
-        self._transport.request("PUT", "runs-action/update/", json=body)
+        self._transport.request("PUT", "runs-action/update/", json=body, headers=_key())
 
     def _fetch(self, params: Mapping[str, Any], to: Path) -> None:
         try:

@@ -56,7 +56,7 @@ class Transport:
         """Raises RouterUnreachable."""
         try:
             return answer.json()
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise self._foreign(f"it sent no JSON to {answer.request.method} {answer.request.url.path}") from error
 
     def stream(self, path: str, **options: Any) -> AbstractContextManager[httpx2.Response]:
@@ -81,6 +81,8 @@ class Transport:
             answer = self._http.request(method, path, **options)
         except httpx2.TransportError as error:
             raise self.unreachable(error) from error
+        except httpx2.DecodingError as error:
+            raise self._foreign(f"its answer to {method} {path} can't be decoded") from error
         self.check(answer)
         return answer
 
@@ -101,8 +103,10 @@ def _problem(answer: httpx2.Response) -> Problem:
     kind = CATALOGUE.get(answer.status_code, Invalid)
     try:
         raw = answer.json()
-    except ValueError:
-        return kind(f"HTTP {answer.status_code} without a reason")
+    except (ValueError, RecursionError):
+        return kind(
+            f"{answer.request.url.host} answers HTTP {answer.status_code} without a reason. Check the address, or ask its operator."
+        )
     if isinstance(raw, dict) and "detail" in raw:
         known = ("type", "title", "status", "detail", "code")
         return kind(str(raw["detail"]), **{key: value for key, value in raw.items() if key not in known})

@@ -69,3 +69,21 @@ def test_refusals_are_not_kept(world: World) -> None:
 def test_a_key_that_is_none(world: World, key: str) -> None:
     assert world.owner.http.send("POST", "runs", {"project": world.project.pk}, **{"idempotency-key": key}).status_code == 400
     assert not Batch.objects.exists()
+
+
+def test_a_late_repeat_of_a_keyed_stop_or_status_moves_nothing(world: World) -> None:
+    """Part A's requests name no round: with a key they are told from new ones."""
+    runs = world.open()
+    prepare = {"status": 3, "update_all": False, "increase_round": False}
+    stop = {"run": runs[1].pk, "role": "participant", "action": "stop", "project": world.project.pk, "batch": 1}
+    restart = {**stop, "action": "restart"}
+    for path, body, key in (
+        (f"runs/{runs[1].pk}/status/", prepare, "a"),
+        ("runs-action/update/", stop, "b"),
+        ("runs-action/update/", restart, "c"),
+    ):
+        assert world.member.http.send("PUT", path, body, **{"Idempotency-Key": key}).status_code == 202
+    assert world.words()[1] == "Standby"
+    for path, body, key in ((f"runs/{runs[1].pk}/status/", prepare, "a"), ("runs-action/update/", stop, "b")):
+        assert world.member.http.send("PUT", path, body, **{"Idempotency-Key": key}).status_code == 202
+        assert world.words()[1] == "Standby"

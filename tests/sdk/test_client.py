@@ -158,8 +158,8 @@ def test_a_refusal_is_its_exception_and_not_asked_again(router: Stub, client: Cl
         (b'"Site not found"', "Site not found"),
         (b'{"detail": "Not found."}', "Not found."),
         (b'{"name": ["taken"]}', '{"name": ["taken"]}'),
-        (b"<html>", "HTTP 404 without a reason"),
-        (b"", "HTTP 404 without a reason"),
+        (b"<html>", "127.0.0.1 answers HTTP 404 without a reason. Check the address, or ask its operator."),
+        (b"", "127.0.0.1 answers HTTP 404 without a reason. Check the address, or ask its operator."),
     ],
 )
 def test_part_a_refusals_are_sentences_too(router: Stub, client: Client, body: bytes, sentence: str) -> None:

@@ -19,6 +19,7 @@ from starfish.sdk import Client
 
 LINES_BYTES = 64 * 1024
 """Of one batch of lines, as the Routing Server takes it."""
+LONGEST_LINE = 4000
 LIVES = 3
 """So often a step is begun with a new worker before the run is given up."""
 
@@ -118,6 +119,7 @@ class Batch:
 
     def say(self, line: str, level: Level = "info", private: str | None = None) -> None:
         """A public line: states, rounds, durations; never a row. The coordinator reads it; this site's people `private`, if given."""
+        line = line.encode("utf-8", "replace").decode().replace("\0", "?").replace("\n", " ")[:LONGEST_LINE]
         with self._unsent.open("a", encoding="utf-8") as file:
             file.write(f"{datetime.now(UTC).isoformat(timespec='milliseconds')} {line}\n")
         self.journal.log(self.key, level, line, private)

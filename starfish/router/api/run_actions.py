@@ -11,11 +11,12 @@ from rest_framework.response import Response
 from starfish.protocol.problems import Invalid, NotFound
 from starfish.router import access, queries
 from starfish.router.actions import artifacts, moves
+from starfish.router.actions.idempotency import Answer
 from starfish.router.api.archive import Member, zipped
 from starfish.router.api.base import View
 from starfish.router.api.parsers import BoundedMultiPartParser
 from starfish.router.api.permissions import Account
-from starfish.router.api.schema import REFUSALS, query
+from starfish.router.api.schema import IDEMPOTENCY_KEY, REFUSALS, query
 from starfish.router.api.serializers import ActionRequest, UploadRequest
 from starfish.router.models import Artifact, ProjectParticipant, Run
 
@@ -68,19 +69,23 @@ class RunActionView(View):
             raise NotFound("There is no such file")
         return zipped(request, f"{kind}.zip", members)
 
-    @extend_schema(request=ActionRequest, responses={202: None, **REFUSALS})
+    @extend_schema(parameters=[IDEMPOTENCY_KEY], request=ActionRequest, responses={202: None, **REFUSALS})
     @action(detail=False, methods=["put"], url_path="update", serializer_class=ActionRequest)
     def act(self, request: Request) -> Response:
         body = self.body(ActionRequest)
-        moves.act(
-            self.caller,
-            body["run"],
-            restart=body["action"] == "restart",
-            whole=body.get("role") == ProjectParticipant.Role.COORDINATOR.label,
-            project_id=body.get("project"),
-            number=body.get("batch"),
-        )
-        return Response(status=202)
+
+        def act() -> Answer:
+            moves.act(
+                self.caller,
+                body["run"],
+                restart=body["action"] == "restart",
+                whole=body.get("role") == ProjectParticipant.Role.COORDINATOR.label,
+                project_id=body.get("project"),
+                number=body.get("batch"),
+            )
+            return Answer(status=202)
+
+        return self.once(act)
 
     def _coordinates(self, run: Run) -> bool:
         """Whether the acting site is the coordinator's: an administrator acts for the addressed run's."""

@@ -91,14 +91,18 @@ class RunView(View):
         told = last_progress([run["id"] for run in shown])
         return Response({"participant": member.pk, "runs": [{**run, "progress": told.get(run["id"])} for run in shown]})
 
-    @extend_schema(parameters=[id_in_path()], request=StatusRequest, responses={202: None, **REFUSALS})
+    @extend_schema(parameters=[id_in_path(), IDEMPOTENCY_KEY], request=StatusRequest, responses={202: None, **REFUSALS})
     @action(detail=True, methods=["put"], serializer_class=StatusRequest)
     def status(self, request: Request, pk: str) -> Response:
         run_id = queries.path_id(pk)
         body = self.body(StatusRequest)
         body["status"] = RunStatus(body["status"])
-        moves.set_status(self.caller, run_id, **body)
-        return Response(status=202)
+
+        def move() -> Answer:
+            moves.set_status(self.caller, run_id, **body)
+            return Answer(status=202)
+
+        return self.once(move)
 
     def _narrowed(self, request: Request) -> access.Caller:
         """The caller as the site that `site_uid` names; of another's site, no more than both of them see. Raises NotFound."""
