@@ -68,8 +68,8 @@ def settings() -> str:
         "Generated from [.env.example](../../.env.example) by `make docs`. A setting comes from the environment, or else from `.env` in\n"
         "the folder of `manage.py`. An empty one counts as not given. A wrong one is refused with a sentence when the server starts.",
         _table(("setting", "default", "meaning"), rows),
-        "A site reads `STARFISH_HOME` (its folder; `--home` goes before it) and `STARFISH_POLL_S` (how often it asks, in seconds; by\n"
-        "itself 0.2 while a run of its own is live, and 2 otherwise).",
+        "A site reads `STARFISH_HOME` (its folder; `--home` goes before it) and `STARFISH_POLL_S`: where it is given, the site asks the\n"
+        "Routing Server every so many seconds, instead of waiting for its answer; for a proxy that allows no long request.",
     )
 
 

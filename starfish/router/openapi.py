@@ -22,6 +22,7 @@ def complete(result: dict[str, Any], generator: Any, request: Any, public: bool)
             for status, answer in operation["responses"].items():
                 if status >= "400":
                     answer["content"] = _PROBLEM if path == f"{BASE}enrol/" else {**_PLAIN, **_PROBLEM}
+    _describe_waiting(result["paths"][f"{BASE}runs/active/"]["get"])
     result["paths"][f"{BASE}runs/{{id}}/step/"] = STEP
     result["paths"][f"{BASE}runs/{{id}}/lines/"] = LINES
     result["paths"][f"{BASE}runs/{{id}}/progress/"] = PROGRESS
@@ -31,9 +32,33 @@ def complete(result: dict[str, Any], generator: Any, request: Any, public: bool)
     return result
 
 
+def _describe_waiting(active: dict[str, Any]) -> None:
+    active["parameters"] += [
+        _header("If-None-Match", "The ETag of the list that is known."),
+        _header("Prefer", f"`wait=SECONDS`, with If-None-Match: the answer comes as soon as the list differs. {_MINIMAL}"),
+    ]
+    active["responses"]["200"]["headers"] = _ETAG
+    active["responses"]["304"] = {
+        "description": "The list is the one that is known; a wait is over.",
+        "headers": _ETAG,
+    }
+
+
 _PROBLEM = {problems.MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
 _PLAIN = {"application/json": {"schema": {"oneOf": [{"type": "string"}, {"type": "object", "additionalProperties": {"type": "array"}}]}}}
-_RUN = {"description": "The run after the step.", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/RunAnswer"}}}}
+_ETAG = {"ETag": {"schema": {"type": "string"}, "description": "Of the list of the site's active runs, for a wait that follows."}}
+_MINIMAL = "`return=minimal`: without the files of runs, but with a small global model or update."
+_STEPPED = {
+    "allOf": [
+        {"$ref": "#/components/schemas/RunAnswer"},
+        {"type": "object", "properties": {"active": {"type": "array", "items": {"type": "object"}}}, "required": ["active"]},
+    ]
+}
+_RUN = {
+    "description": "The run after the step; `active`: all that its site works on then, as `runs/active/` lists it.",
+    "headers": _ETAG,
+    "content": {"application/json": {"schema": _STEPPED}},
+}
 _ID = {"in": "path", "name": "id", "schema": {"type": "integer", "format": "int64"}, "required": True}
 _KEY = {"in": "header", "name": "Idempotency-Key", "schema": {"type": "string", "minLength": 1, "maxLength": 255}}
 _AFTER = {
