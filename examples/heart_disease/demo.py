@@ -123,7 +123,7 @@ def _study(demo: Demo) -> None:
     console.rule("[bold]The answer")
     largest = show.estimates(console, report, PROJECT, HOSPITALS)
     console.rule("[bold]The cost, and what the Routing Server could see")
-    console.print(f"  A round took {_seconds_a_round(demo):.2f} s (median; the sites poll, a later version waits instead).")
+    console.print(f"  A round took {_seconds_a_round(demo):.2f} s (median), each step synced to its disk.")
     show.what_the_router_holds(console, demo.folder / "router", HOSPITALS)
     if largest > 1e-6:
         raise SystemExit("The federated estimates differ from the pooled ones by more than the tolerance of 1e-6.")

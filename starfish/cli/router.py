@@ -198,6 +198,7 @@ def _sweep(stop: threading.Event) -> None:
 def _listen(host: str, port: int, workers: int) -> None:
     import uvicorn
 
+    _allow_connections()
     options: dict[str, Any] = {"lifespan": "on", "ws": "none", "log_config": None, "access_log": False, "server_header": False}
     uvicorn.run(
         "starfish.router.asgi:application",
@@ -207,6 +208,14 @@ def _listen(host: str, port: int, workers: int) -> None:
         timeout_graceful_shutdown=SHUTDOWN_S,
         **options,
     )
+
+
+def _allow_connections() -> None:
+    """Each waiting site holds one: as many files as the system lets this process open."""
+    import resource
+
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _sites(found: list[dict[str, Any]]) -> "RenderableType":
