@@ -266,9 +266,9 @@ class FakeClient:
                     return hashlib.sha256(one.data).hexdigest()
             raise NotFound(f"no {kind}")
 
-    def add_lines(self, run_id: int, lines: str, *, key: str | None = None) -> None:
+    def add_lines(self, run_id: int, text: str, *, key: str | None = None) -> None:
         with self.router.call("add_lines", self.uid):
-            self.router.lines.append((self._own(run_id).id, lines))
+            self.router.lines.append((self._own(run_id).id, text))
 
     def upload(self, run_id: int, task_seq: int, round_seq: int, kind: Kind, name: str, content: Path | bytes) -> None:
         data = content.read_bytes() if isinstance(content, Path) else content

@@ -83,9 +83,9 @@ class _Tokens:
         self._known: OrderedDict[str, tuple[float, Caller]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, digest: str) -> Caller | None:
+    def get(self, digest: str, *, watched: bool) -> Caller | None:
         found, now = self._known.get(digest), time.monotonic()
-        kept = self.WATCHED_S if now < self._watched_until else self.KEPT_S
+        kept = self.WATCHED_S if watched and now < self._watched_until else self.KEPT_S
         return found[1] if found and now - found[0] < kept else None
 
     def vouch(self) -> None:
@@ -123,10 +123,10 @@ def caller_from(header: str | None, address: str | None) -> Caller:
     raise Unauthorized(MISSING)
 
 
-def remembered(header: str | None) -> Caller | None:
-    """Whose Bearer token it is, if that was looked up a moment ago; asks no database."""
+def remembered(header: str | None, *, watched: bool = False) -> Caller | None:
+    """Whose Bearer token it is, if that was looked up a moment ago; asks no database. `watched`: or longer ago, if nothing is told yet."""
     scheme, _, rest = (header or "").strip().partition(" ")
-    return _tokens.get(token_digest(rest.strip())) if scheme.lower() == "bearer" else None
+    return _tokens.get(token_digest(rest.strip()), watched=watched) if scheme.lower() == "bearer" else None
 
 
 def forget_sites(sites: Collection[int] | None) -> None:

@@ -66,7 +66,7 @@ async def active(request: HttpRequest) -> HttpResponse:
 async def _question(request: HttpRequest, exchange: Exchange, asked: Preferences, known: str | None) -> _Question:
     """Raises Problem."""
     header, address = request.headers.get("Authorization"), request.META.get("REMOTE_ADDR")
-    caller = credentials.remembered(header)
+    caller = credentials.remembered(header, watched=bool(asked.wait and known))
     if caller is None:
         caller = await exchange.database(lambda: credentials.caller_from(header, address))
     wanted = uid(request.GET, "site_uid")
@@ -111,18 +111,21 @@ async def _look_patiently(request: HttpRequest, exchange: Exchange, question: _Q
     """A database that is away for a moment ends no wait. Raises Problem, OperationalError."""
     while True:
         try:
-            await _still_welcome(request, exchange, question)
-            return await _look(exchange, question)
+            await _still_welcome(request, exchange, watched=True)
+            listing = await _look(exchange, question)
+            if not same_etag(question.known, listing.etag):
+                await _still_welcome(request, exchange, watched=False)
+            return listing
         except (OperationalError, InterfaceError):
             if hub.closed or time.monotonic() + AGAIN_S > deadline:
                 raise
             await asyncio.sleep(AGAIN_S)
 
 
-async def _still_welcome(request: HttpRequest, exchange: Exchange, question: _Question) -> None:
+async def _still_welcome(request: HttpRequest, exchange: Exchange, *, watched: bool) -> None:
     """A token that was revoked, or an account that was ended during the wait, gets nothing more. Raises Unauthorized."""
     header, address = request.headers.get("Authorization"), request.META.get("REMOTE_ADDR")
-    if credentials.remembered(header) is None:
+    if credentials.remembered(header, watched=watched) is None:
         await exchange.database(lambda: credentials.caller_from(header, address))
 
 
