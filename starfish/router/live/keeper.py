@@ -20,7 +20,7 @@ from starfish.router import credentials
 from starfish.router.hub import CHANNEL, heard, hub
 from starfish.router.models import Site, SiteToken
 
-TICK_S = 1.0
+TICK_S = 1.5
 ALIVE_EVERY_S = 10.0
 LONGEST_PAUSE_S = 2.0
 SITES_AT_ONCE = 500

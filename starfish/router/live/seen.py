@@ -6,11 +6,11 @@ from collections.abc import Callable
 from starfish.router.hub import hub
 from starfish.router.listing import Listing
 
-KEPT_S, MOST = 60.0, 20_000
+KEPT_S, MOST = 300.0, 20_000
 
 
 class SeenListings:
-    """By site and form. Good while nothing has changed, and for a minute only."""
+    """By site and form. Good while nothing has changed, and for some minutes only."""
 
     def __init__(self) -> None:
         self._listings: dict[tuple[int, bool], tuple[tuple[int, int], float, Listing]] = {}
