@@ -14,6 +14,7 @@ from django.db import connection
 from starfish.protocol.run_state import RunStatus
 from starfish.router.hub import EVERYTHING, Hub, heard, hub
 from starfish.router.listing import Listing, active_runs
+from starfish.router.live import exchange
 from starfish.router.live.active import active
 from starfish.router.live.exchange import Streamed, Threads
 from starfish.router.live.keeper import keeper
@@ -154,7 +155,8 @@ class Browser:
 
 
 @pytest.fixture
-def threads() -> Iterator[Threads]:
+def threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[Threads]:
+    monkeypatch.setattr(exchange, "POSTGRES_THREADS", 1)  # so that closing its connection closes all
     made = Threads()
     yield made
     asyncio.run(made.database(lambda: connection.close()))
