@@ -72,8 +72,7 @@ def _add_updates(runs: Sequence[JSON]) -> None:
 def _inline(seq: int, turn: int, name: str, key: str, sha256: str) -> JSON | None:
     """None where it is being replaced."""
     try:
-        with storage.open_file(key) as file:
-            data = file.read()
+        data = storage.read(key)
     except FileNotFoundError:
         return None
     return {"task_seq": seq, "round_seq": turn, "name": name, "sha256": sha256, "data": base64.b64encode(data).decode()}

@@ -6,6 +6,7 @@ seconds instead, as behind a proxy that allows no long request.
 
 import logging
 import logging.handlers
+import math
 import os
 import signal
 import threading
@@ -84,7 +85,7 @@ class Daemon:
         """One look at the Routing Server, which may take as long as nothing happens there. True, for whoever asks whether it went well."""
         if time.monotonic() >= self._beat_due:
             self.client.heartbeat(self.config.uid)
-            self._beat_due = time.monotonic() + (HEARTBEAT_S if self.poll else WAIT_S * 1000)
+            self._beat_due = time.monotonic() + HEARTBEAT_S if self.poll else math.inf  # to wait is a sign of life
         self._until_quiet()
         known, asked = self._known, time.monotonic()
         if self.poll or known is None:

@@ -17,10 +17,9 @@ from starfish.router.api.base import View
 from starfish.router.api.permissions import Account
 from starfish.router.api.schema import IDEMPOTENCY_KEY, REFUSALS, id_in_path, query
 from starfish.router.api.serializers import DetailAnswer, NestedRunAnswer, RunAnswer, StartRequest, StatusRequest
+from starfish.router.listing import ENDED
 from starfish.router.models import ProjectParticipant, Run, Site
 from starfish.router.telemetry import last_progress
-
-ENDED = [RunStatus.FAILED, RunStatus.SUCCESS]
 
 
 class RunView(View):

@@ -20,6 +20,7 @@ from starfish.router import access, credentials
 from starfish.router.access import Caller
 from starfish.router.hub import EVERYTHING, Waiter, hub
 from starfish.router.listing import Listing, active_runs
+from starfish.router.live.answers import NO_DATABASE
 from starfish.router.live.exchange import Exchange, exchange_of
 from starfish.router.live.keeper import keeper
 from starfish.router.live.preferences import Preferences, same_etag
@@ -54,7 +55,7 @@ async def active(request: HttpRequest) -> HttpResponse:
         else:
             listing = await _look(exchange, question, fresh=True)
     except (OperationalError, InterfaceError):
-        return _refused(request, Unavailable("The database does not answer; try again in a moment."))
+        return _refused(request, Unavailable(NO_DATABASE))
     except Problem as problem:
         return _refused(request, problem)
     headers = {"ETag": listing.etag, "Cache-Control": "no-store"} | asked.applied(waited=bool(known))

@@ -8,19 +8,18 @@ from functools import partial
 from re import fullmatch
 from typing import Any, BinaryIO, TypeVar
 
-from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotAllowed, JsonResponse, StreamingHttpResponse
 from django.http.request import UnreadablePostError
 from django.views.decorators.csrf import csrf_exempt
 
-from starfish.protocol.problems import Forbidden, Invalid, NotFound, Problem, RangeNotSatisfiable, Unavailable
+from starfish.protocol.problems import Invalid, NotFound, Problem, RangeNotSatisfiable, Unavailable
 from starfish.router import access, hot, queries, storage, wire
 from starfish.router.access import Caller
-from starfish.router.actions import audit, uploads
+from starfish.router.actions import uploads
 from starfish.router.actions.artifacts import SAFE_NAME
 from starfish.router.actions.uploads import Announced, Receiving
-from starfish.router.credentials import caller_from, remembered
 from starfish.router.hub import hub
+from starfish.router.live.answers import answered
 from starfish.router.live.exchange import PIECE, Exchange, Gone, Streamed, exchange_of
 from starfish.router.live.preferences import same_etag
 from starfish.router.live.ranges import Part, digest_announced, digest_header, part_asked_for, part_sent
@@ -115,22 +114,14 @@ def described(it: Artifact) -> JSON:
 
 
 def _answered(request: HttpRequest, answer: Callable[[Caller], T]) -> T | HttpResponseBase:
-    """In a database thread. Every refusal is a problem document."""
-    caller, header = None, request.headers.get("Authorization")
+    """In a database thread."""
     try:
-        caller = remembered(header) or caller_from(header, request.META.get("REMOTE_ADDR"))
-        return answer(caller)
-    except Problem as problem:
-        if isinstance(problem, Forbidden):
-            audit.refused(caller, f"{request.method} artifact", request.path)
-        return _refused(problem)
-    except (OperationalError, InterfaceError):
-        return refusal(Unavailable("The database does not answer; try again in a moment."))
+        return answered(request, f"{request.method} artifact", answer, refused=_refused)
     except OSError as error:
         return _disk_failed(error)
 
 
-def _refused(problem: Problem) -> HttpResponseBase:
+def _refused(problem: Problem) -> HttpResponse:
     answer = refusal(problem)
     if "upload_offset" in problem.extra:
         answer["Upload-Offset"] = str(problem.extra["upload_offset"])

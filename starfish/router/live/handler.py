@@ -26,18 +26,16 @@ log = logging.getLogger(__name__)
 
 def with_live_routes(application: Application) -> Application:
     """`application`, but for the requests that a live view takes."""
-    threads: list[Threads] = []
+    threads = Threads()
 
     async def dispatch(scope: Any, receive: Receive, send: Send) -> None:
         route = live_route(scope) if scope["type"] == "http" else None
         if route is None:
             await application(scope, receive, send)
             return
-        if not threads:
-            threads.append(Threads())
         view, arguments = route
         try:
-            response = await _answer(scope, Streamed(receive, threads[0]), view, arguments)
+            response = await _answer(scope, Streamed(receive, threads), view, arguments)
             await _send(response, send)
         except Gone:
             return

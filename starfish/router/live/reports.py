@@ -3,13 +3,12 @@
 import threading
 import time
 from collections import OrderedDict
-from typing import Annotated, Any, TypeVar
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
-from starfish.protocol.problems import Invalid
 from starfish.router.actions.telemetry import LINES_BYTES
-from starfish.router.strict_json import BadJSON, loads
+from starfish.router.live.requests import Strict
 
 LINES_BODY_BYTES = 8 * LINES_BYTES  # JSON may need six bytes for one
 REPORT_BYTES = 16 * 1024
@@ -19,20 +18,13 @@ Finite = Annotated[float, Field(allow_inf_nan=False)]
 Name = Annotated[str, Field(min_length=1, max_length=100)]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-
-M = TypeVar("M", bound=_Strict)
-
-
-class LinesRequest(_Strict):
+class LinesRequest(Strict):
     """Lines of a run's log; "\\n" between them."""
 
     lines: Annotated[str, Field(min_length=1, max_length=LINES_BYTES)]
 
 
-class ProgressRequest(_Strict):
+class ProgressRequest(Strict):
     """How far a run is. `step`: a name or a number; `fraction`: of this round's work, where that is known."""
 
     round: Annotated[int, Field(ge=0, le=2**31 - 1)]
@@ -40,22 +32,6 @@ class ProgressRequest(_Strict):
     fraction: Annotated[float, Field(ge=0, le=1)] | None = None
     metrics: Annotated[dict[Name, Finite], Field(max_length=MOST_METRICS)] = {}
     message: Annotated[str, Field(max_length=500)] = ""
-
-
-def read(kind: type[M], body: bytes) -> tuple[M, Any]:
-    """The request, and the JSON that it came as. Raises Invalid."""
-    try:
-        raw = loads(body)
-        return kind.model_validate(raw), raw
-    except BadJSON as error:
-        raise Invalid(str(error)) from error
-    except ValidationError as error:
-        raise Invalid("; ".join(_sentence(dict(one)) for one in error.errors()[:5])) from error
-
-
-def _sentence(error: dict[str, Any]) -> str:
-    place = ".".join(str(part) for part in error["loc"])
-    return f"{place or 'the body'}: {error['msg']}"
 
 
 class Pace:

@@ -1,8 +1,8 @@
-"""What a step's body must be."""
+"""What a live request's body must be; a step's above all."""
 
 import base64
 import binascii
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -23,11 +23,27 @@ Status = Annotated[int, Field(ge=0, le=8)]
 Kind = Literal["mid_artifacts", "artifacts", "logs"]
 
 
-class _Strict(BaseModel):
+class Strict(BaseModel):
+    """A body of which each member is known, and of its type as it stands."""
+
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
-class InlineArtifact(_Strict):
+M = TypeVar("M", bound=Strict)
+
+
+def read(kind: type[M], body: bytes) -> tuple[M, Any]:
+    """The request, and the JSON that it came as. Raises Invalid."""
+    try:
+        raw = loads(body)
+        return kind.model_validate(raw), raw
+    except BadJSON as error:
+        raise Invalid(str(error)) from error
+    except ValidationError as error:
+        raise Invalid("; ".join(_sentence(dict(one)) for one in error.errors()[:5])) from error
+
+
+class InlineArtifact(Strict):
     """Up to 1 MiB, in Base64."""
 
     kind: Kind
@@ -35,7 +51,7 @@ class InlineArtifact(_Strict):
     data: str
 
 
-class StoredArtifact(_Strict):
+class StoredArtifact(Strict):
     """One of this round's that is stored already."""
 
     kind: Kind
@@ -43,7 +59,7 @@ class StoredArtifact(_Strict):
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
-class StepRequest(_Strict):
+class StepRequest(Strict):
     """From where to where, in which round; `all`: the coordinator's barriers, `without`: whom they do not wait for in this round.
 
     `begin`: the round in which the chain ends begins by itself as soon as all are prepared; a failure or a restart takes that back.
@@ -67,13 +83,7 @@ def read_step(body: bytes) -> tuple[Step, Any]:
     """The step, and the JSON that it came as. Raises Invalid, TooLarge."""
     if len(body) > BODY_BYTES:
         raise TooLarge(BODY_TOO_LARGE)
-    try:
-        raw = loads(body)
-        asked = StepRequest.model_validate(raw)
-    except BadJSON as error:
-        raise Invalid(str(error)) from error
-    except ValidationError as error:
-        raise Invalid("; ".join(_sentence(dict(one)) for one in error.errors()[:5])) from error
+    asked, raw = read(StepRequest, body)
     targets = [RunStatus(number) for number in asked.to]
     if asked.end_task and not (asked.everyone and ends_a_round(targets)):
         raise Invalid("end_task belongs to a coordinator's step (all) that goes to Standby (2) or Success (8).")

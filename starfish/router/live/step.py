@@ -2,16 +2,14 @@
 
 import json
 
-from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.views.decorators.csrf import csrf_exempt
 
-from starfish.protocol import problems
 from starfish.protocol.problems import Problem
 from starfish.router.access import Caller
-from starfish.router.actions import audit, idempotency, steps
-from starfish.router.credentials import caller_from, remembered
+from starfish.router.actions import idempotency, steps
 from starfish.router.listing import Listing
+from starfish.router.live.answers import answered
 from starfish.router.live.exchange import exchange_of, whole_body
 from starfish.router.live.preferences import Preferences
 from starfish.router.live.requests import BODY_BYTES, BODY_TOO_LARGE, read_step
@@ -28,27 +26,18 @@ async def step(request: HttpRequest, pk: str) -> HttpResponse:
         body = await whole_body(exchange, BODY_BYTES, BODY_TOO_LARGE)
     except Problem as problem:
         return refusal(problem)
-    return await exchange.database(lambda: _answer(request, pk, body))
+    return await exchange.database(lambda: answered(request, "POST step", lambda caller: _answer(request, caller, pk, body)))
 
 
-def _answer(request: HttpRequest, pk: str, body: bytes) -> HttpResponse:
-    caller = None
-    try:
-        header = request.headers.get("Authorization")
-        caller = remembered(header) or caller_from(header, request.META.get("REMOTE_ADDR"))
-        if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
-        run_id = path_id(pk)
-        taken, raw = read_step(body)
-        ticket = idempotency.ticket(caller.key, request.headers.get("Idempotency-Key"), request.method, request.path, raw)
-        asked = Preferences.of(request.headers.get("Prefer", ""))
-        answer = _taken(caller, run_id, taken, ticket, minimal=asked.minimal)
-    except Problem as problem:
-        if isinstance(problem, problems.Forbidden):
-            audit.refused(caller, "POST step", request.path)
-        return refusal(problem)
-    except (OperationalError, InterfaceError):
-        return refusal(problems.Unavailable("The database does not answer; try again in a moment."))
+def _answer(request: HttpRequest, caller: Caller, pk: str, body: bytes) -> HttpResponse:
+    """Raises Problem."""
+    if request.method != "POST":
+        return HttpResponseNotAllowed(["POST"])
+    run_id = path_id(pk)
+    taken, raw = read_step(body)
+    ticket = idempotency.ticket(caller.key, request.headers.get("Idempotency-Key"), request.method, request.path, raw)
+    asked = Preferences.of(request.headers.get("Prefer", ""))
+    answer = _taken(caller, run_id, taken, ticket, minimal=asked.minimal)
     run = json.dumps(answer.run, separators=(",", ":")).encode()
     headers = {"ETag": answer.listing.etag, **asked.applied(waited=False)}
     return HttpResponse(run[:-1] + b',"active":' + answer.listing.body + b"}", content_type="application/json", headers=headers)

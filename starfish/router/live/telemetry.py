@@ -3,18 +3,18 @@
 from collections.abc import Callable
 from functools import partial
 
-from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
-from starfish.protocol.problems import Forbidden, Invalid, NotFound, Problem, TooMany, Unavailable
+from starfish.protocol.problems import Invalid, NotFound, Problem, TooMany
 from starfish.router import telemetry
 from starfish.router.access import Caller, require_acting, run_by_id
-from starfish.router.actions import audit, idempotency
+from starfish.router.actions import idempotency
 from starfish.router.actions.telemetry import report, tell
-from starfish.router.credentials import caller_from, remembered
+from starfish.router.live.answers import answered
 from starfish.router.live.exchange import exchange_of, whole_body
-from starfish.router.live.reports import LINES_BODY_BYTES, REPORT_BYTES, LinesRequest, ProgressRequest, pace, read
+from starfish.router.live.reports import LINES_BODY_BYTES, REPORT_BYTES, LinesRequest, ProgressRequest, pace
+from starfish.router.live.requests import read
 from starfish.router.plain import refusal
 from starfish.router.queries import path_id, query_id
 from starfish.router.wire import JSON
@@ -63,22 +63,13 @@ async def _taken(request: HttpRequest, pk: str, answer: Answer, limit: int) -> H
         body = await whole_body(exchange, limit, f"At most {limit} bytes are taken here; send less at once.")
     except Problem as problem:
         return refusal(problem)
-    return await exchange.database(partial(_answered, request, pk, answer, body))
 
-
-def _answered(request: HttpRequest, pk: str, answer: Answer, body: bytes) -> HttpResponse:
-    caller, header = None, request.headers.get("Authorization")
-    try:
-        caller = remembered(header) or caller_from(header, request.META.get("REMOTE_ADDR"))
+    def told(caller: Caller) -> HttpResponse:
         if request.method not in ("GET", "POST"):
             return HttpResponseNotAllowed(["GET", "POST"])
         return answer(request, caller, path_id(pk), body)
-    except Problem as problem:
-        if isinstance(problem, Forbidden):
-            audit.refused(caller, f"{request.method} {answer.__name__.strip('_')}", request.path)
-        return refusal(problem)
-    except (OperationalError, InterfaceError):
-        return refusal(Unavailable("The database does not answer; try again in a moment."))
+
+    return await exchange.database(partial(answered, request, f"{request.method} {answer.__name__.strip('_')}", told))
 
 
 def _page(rows: list[JSON]) -> HttpResponse:

@@ -38,7 +38,7 @@ class Batch(Dated):
     @property
     def position(self) -> tuple[int, int]:
         """The current task and round."""
-        return self.cur_seq, self.config["current_round"]
+        return present_position(self.tasks, self.cur_seq)
 
 
 def present_position(tasks: Sequence[Mapping[str, Any]], cur_seq: int) -> tuple[int, int]:

@@ -58,6 +58,15 @@ def test_a_batch_of_two_tasks(world: World) -> None:
     until(lambda: not any(member.workers() for member in world.members))
 
 
+def test_sites_that_ask_plainly_take_a_batch_through_as_well(world: World, answer: dict[str, str]) -> None:
+    for member in world.members:
+        member.poll = 0.01
+    world.router.open_batch(1, TASKS)
+    world.up()
+    finished_as(world, answer)
+    assert world.router.calls["active_runs", "bbbb"] > 10
+
+
 def test_a_round_takes_few_requests(world: World) -> None:
     world.router.open_batch(1, [("limited", 10)])
     world.up()
