@@ -31,6 +31,7 @@ class Stored:
     position: tuple[int, int]
     name: str
     data: bytes
+    attempt: int = 1
 
 
 @dataclass
@@ -253,6 +254,10 @@ class FakeClient:
         data = file.read_bytes()
         assert hashlib.sha256(data).hexdigest() == sha256
         with self.router.call("put_artifact", self.uid):
+            place = (run_id, kind, (task_seq, round_seq), name)
+            for one in self.router.files:
+                if (one.run, one.kind, one.position, one.name) == place and one.data != data and attempt <= one.attempt:
+                    raise Conflict("Other bytes are stored under this name.", attempt=one.attempt)
             self.router.keep(self._own(run_id), kind, (task_seq, round_seq), name, data)
 
     def get_artifact(self, run_id: int, task_seq: int, round_seq: int, kind: Kind, name: str, to: Path) -> str:

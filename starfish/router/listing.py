@@ -37,36 +37,44 @@ def active_runs(caller: Caller, *, minimal: bool) -> Listing:
     has the updates that were sent, as far as they are small.
     """
     if minimal:
-        shown = [_with_model(run) for run in wire.minimal_runs(hot.active_runs(None if caller.administrator else caller.site_ids))]
-        _add_updates(shown)
+        shown = wire.minimal_runs(hot.active_runs(None if caller.administrator else caller.site_ids))
+        _add_files(shown)
     else:
         shown = wire.runs(access.visible_runs(caller).exclude(status__in=ENDED))
     body = json.dumps(shown, separators=(",", ":")).encode()
     return Listing(runs=shown, body=body, etag=f'"{hashlib.sha256(body).hexdigest()[:32]}"')
 
 
-def _with_model(run: JSON) -> JSON:
-    if run["status"] != RunStatus.STANDBY.word or run["role"] == COORDINATOR:
-        return run
-    previous = previous_position(run["tasks"], run["cur_seq"])
-    model = previous and _model(run, *previous)
-    return {**run, "model": model} if model else run
-
-
-def _add_updates(runs: Sequence[JSON]) -> None:
-    """To the participants' runs that have sent theirs, where the coordinator's own is in the list: it is who adds them up."""
+def _add_files(runs: Sequence[JSON]) -> None:
+    """What is waited for, if it is small: for the coordinator, whose own run is in its list, the updates; for the others the model."""
     coordinated = {(run["project"], run["batch"]) for run in runs if run["role"] == COORDINATOR}
     sent: dict[tuple[int, int], list[JSON]] = defaultdict(list)
     for run in runs:
         batch = run["project"], run["batch"]
-        if batch in coordinated and run["role"] != COORDINATOR and run["status"] == RunStatus.PENDING_AGGREGATING.word:
+        if batch not in coordinated:
+            _add_model(run)
+        elif run["role"] != COORDINATOR and run["status"] == RunStatus.PENDING_AGGREGATING.word:
             sent[batch].append(run)
     for some in sent.values():
-        seq, turn = present_position(some[0]["tasks"], some[0]["cur_seq"])
-        found = hot.updates([run["id"] for run in some], seq, turn, name=UPDATE, at_most=UPDATE_BYTES)
-        for run in some:
-            if run["id"] in found and (file := _inline(seq, turn, UPDATE, *found[run["id"]])):
-                run["update"] = file
+        _add_updates(some)
+
+
+def _add_model(run: JSON) -> None:
+    position = previous_position(run["tasks"], run["cur_seq"]) if run["status"] == RunStatus.STANDBY.word else None
+    if position is None:
+        return
+    stored = hot.global_model(run["project"], run["batch"], *position, name=MODEL, at_most=MODEL_BYTES)
+    if stored and (file := _inline(*position, MODEL, *stored)):
+        run["model"] = file
+
+
+def _add_updates(runs: Sequence[JSON]) -> None:
+    """To runs of one batch that have sent theirs."""
+    position = present_position(runs[0]["tasks"], runs[0]["cur_seq"])
+    found = hot.updates([run["id"] for run in runs], *position, name=UPDATE, at_most=UPDATE_BYTES)
+    for run in runs:
+        if run["id"] in found and (file := _inline(*position, UPDATE, *found[run["id"]])):
+            run["update"] = file
 
 
 def _inline(seq: int, turn: int, name: str, key: str, sha256: str) -> JSON | None:
@@ -76,9 +84,3 @@ def _inline(seq: int, turn: int, name: str, key: str, sha256: str) -> JSON | Non
     except FileNotFoundError:
         return None
     return {"task_seq": seq, "round_seq": turn, "name": name, "sha256": sha256, "data": base64.b64encode(data).decode()}
-
-
-def _model(run: JSON, seq: int, turn: int) -> JSON | None:
-    """None where there is none, or a large one."""
-    stored = hot.global_model(run["project"], run["batch"], seq, turn, name=MODEL, at_most=MODEL_BYTES)
-    return _inline(seq, turn, MODEL, *stored) if stored else None

@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from starfish.controller.daemon.batch import Batch, RunFailed, previous_position
@@ -239,7 +240,7 @@ def _step(
         if left.size <= INLINE:
             artifact = (file.kind, file.name, file.path.read_bytes())
         else:
-            batch.client.put_artifact(own.id, *own.position, file.kind, file.name, file.path, sha256=left.sha256)
+            _put(batch, own, file, left.sha256)
             stored = (file.kind, file.name, left.sha256)
             if file.what == "update":
                 not_read_again(file.path)
@@ -249,6 +250,17 @@ def _step(
     )
     batch.sent(lines)
     return stepped
+
+
+def _put(batch: Batch, own: Run, file: _File, sha256: str) -> None:
+    """What an attempt that failed has left there under this name is replaced. Raises Conflict where the run has moved on."""
+    put = partial(batch.client.put_artifact, own.id, *own.position, file.kind, file.name, file.path, sha256=sha256)
+    try:
+        put()
+    except Conflict as error:
+        if "attempt" not in error.extra:
+            raise
+        put(attempt=error.extra["attempt"] + 1)
 
 
 def _lines(batch: Batch) -> str:

@@ -8,7 +8,7 @@ from re import fullmatch
 from django.db import transaction
 from django.utils import timezone
 
-from starfish.protocol.problems import Forbidden, Invalid, NotFound, Problem
+from starfish.protocol.problems import Conflict, Forbidden, Invalid, NotFound, Problem
 from starfish.protocol.run_state import RunStatus
 from starfish.router import hot, storage
 from starfish.router.access import Caller, require_acting, run_by_id
@@ -82,7 +82,7 @@ def keep(it: Locked, file: Saved, task_seq: int, round_seq: int, attempt: int | 
         return known
     refuse_late(it, file.kind, task_seq, round_seq)
     if known:
-        refuse_other_bytes(it, known, attempt)
+        refuse_other_bytes(known, attempt)
         transaction.on_commit(partial(storage.delete, [known.key]))
     row = known or Artifact(run=it.run, kind=file.kind, task_seq=task_seq, round_seq=round_seq, name=file.name)
     row.attempt = attempt or (known.attempt + 1 if known else 1)
@@ -110,12 +110,13 @@ def known_as(it: Locked, kind: Kind, task_seq: int, round_seq: int, name: str) -
     return hot.stored_file(it.run.pk, kind, task_seq, round_seq, name, own=True)
 
 
-def refuse_other_bytes(it: Locked, known: Artifact, attempt: int | None) -> None:
+def refuse_other_bytes(known: Artifact, attempt: int | None) -> None:
     """Raises Conflict where this attempt may not replace what is stored."""
     if attempt is not None and attempt <= known.attempt:
-        raise it.conflict(
+        raise Conflict(
             f"Other bytes are stored under this name as attempt {known.attempt} (SHA-256 {known.sha256}); "
-            f"to replace them, send these as attempt {known.attempt + 1}."
+            f"to replace them, send these as attempt {known.attempt + 1}.",
+            attempt=known.attempt,
         )
 
 

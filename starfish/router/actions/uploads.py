@@ -61,7 +61,7 @@ def begin(caller: Caller, run_id: int, announced: Announced) -> Receiving | Arti
                 return known
             artifacts.refuse_late(it, announced.kind, announced.task_seq, announced.round_seq)
             if known:
-                artifacts.refuse_other_bytes(it, known, announced.attempt)
+                artifacts.refuse_other_bytes(known, announced.attempt)
             return _open(it, announced, opened)
     except BaseException:
         for file in opened:

@@ -330,6 +330,24 @@ def test_large_updates_and_models_are_stored_before_the_step(world: World) -> No
     assert world.router.calls["put_artifact", "bbbb"] == 2
 
 
+def test_a_large_update_of_a_failed_attempt_is_replaced(world: World) -> None:
+    world.router.open_batch(1, [("limited", 1)])
+    world.members[1].has("big")
+    world.members[2].has("hang")
+    world.up()
+    until(lambda: world.router.of("bbbb").status is S.PENDING_AGGREGATING and (world.members[2].work() / "once-1-1").exists())
+    coordinator = world.router.of("aaaa")
+    world.members[0].client.action(coordinator.id, "coordinator", "stop", 1, 1)
+    world.until_all(S.FAILED)
+    until(lambda: not any(member.workers() for member in world.members))
+    world.members[1].has("big, and mended")
+    world.members[2].has("mended")
+    world.members[0].client.action(coordinator.id, "coordinator", "restart", 1, 1)
+    world.until_reported()
+    [update] = [one for one in world.router.files if one.kind == "mid_artifacts" and one.run == 2]
+    assert b"big, and mended" in update.data
+
+
 def test_a_report_that_cannot_be_made_ends_the_batch_here_with_a_reason(world: World) -> None:
     world.router.open_batch(1, [("limited", 1)])
     world.members[1].has("no report")
