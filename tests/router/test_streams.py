@@ -367,7 +367,7 @@ def test_two_at_once_are_never_mixed(world: World, path: str) -> None:
     with world.member.connect() as connection:
         connection.head("PUT", path, Content_Length=len(first), Repr_Digest=repr_digest(first))
         connection.send(first[:250_000])
-        until_offset_at_least(world.member, path, 1)
+        until_arrived(world.member, path, 250_000)
         for data in (first, second):
             busy = world.member.put(path, data)
             assert (busy.status, busy.json()["busy"], busy.headers["retry-after"]) == (409, True, "1")
@@ -377,16 +377,12 @@ def test_two_at_once_are_never_mixed(world: World, path: str) -> None:
     assert stored(world.owner, path) == first
 
 
-def until_offset_at_least(site: Site, path: str, expected: int) -> None:
-    """A little of what was sent may still be on its way."""
+def until_arrived(site: Site, path: str, size: int) -> None:
+    """A little of what was sent may still be on its way; a HEAD looks, and takes part in nothing."""
     deadline = time.monotonic() + 10
-    with site.connect() as connection:
-        connection.head("PUT", path, Content_Length=1, Repr_Digest=repr_digest(b"x"))
-        connection.send(b"x")
-        while not connection.answer().json().get("busy"):
-            assert time.monotonic() < deadline
-            connection.head("PUT", path, Content_Length=1, Repr_Digest=repr_digest(b"x"))
-            connection.send(b"x")
+    while (site.ask("HEAD", path).offset or 0) < size:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def test_many_at_once_one_wins(world: World, path: str) -> None:
@@ -405,10 +401,7 @@ def test_what_was_left_is_taken_up_after_a_kill(serve: Callable[..., Server]) ->
     with world.member.connect() as connection:
         connection.head("PUT", path, Content_Length=len(data), Repr_Digest=repr_digest(data))
         connection.send(data[:4_000_000])
-        deadline = time.monotonic() + 10
-        while (world.member.ask("HEAD", path).offset or 0) < 3_000_000:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        until_arrived(world.member, path, 3_000_000)
         server.kill()
     server.start()
     offset = world.member.ask("HEAD", path).offset
@@ -427,8 +420,7 @@ def test_a_stopping_server_keeps_what_has_arrived(serve: Callable[..., Server]) 
     with world.member.connect() as connection:
         connection.head("PUT", path, Content_Length=len(data), Repr_Digest=repr_digest(data))
         connection.send(data[:500_000])
-        until_offset_at_least(world.member, path, 1)
-        time.sleep(0.2)
+        until_arrived(world.member, path, 500_000)
         began = time.monotonic()
         server.stop()
         assert time.monotonic() - began < 4
@@ -445,7 +437,7 @@ def test_files_of_a_round_that_is_over(serve: Callable[..., Server]) -> None:
     with world.member.connect() as connection:
         connection.head("PUT", late, Content_Length=len(SMALL), Repr_Digest=repr_digest(SMALL))
         connection.send(SMALL[:100])
-        until_offset_at_least(world.member, late, 1)
+        until_arrived(world.member, late, 100)
         world.aggregating()
         connection.send(SMALL[100:])
         answer = connection.answer()
