@@ -1,7 +1,7 @@
 """What the router keeps. Reading is free to everyone inside; writing is for `actions`."""
 
 from starfish.router.models.artifact import Artifact
-from starfish.router.models.audit import AuditEvent, IdempotencyRecord, Sweep
+from starfish.router.models.audit import AuditEvent, IdempotencyRecord, ReadCount, Sweep
 from starfish.router.models.batch import Batch
 from starfish.router.models.project import Project, ProjectParticipant
 from starfish.router.models.run import Run, RunTransition
@@ -17,6 +17,7 @@ __all__ = [
     "IdempotencyRecord",
     "Project",
     "ProjectParticipant",
+    "ReadCount",
     "Run",
     "RunLines",
     "RunProgress",

@@ -1,4 +1,4 @@
-"""Who did what, which requests were answered already, and when the router last looked after itself."""
+"""Who did and read what, which requests were answered already, and when the router last looked after itself."""
 
 from django.conf import settings
 from django.db import models
@@ -16,6 +16,19 @@ class AuditEvent(models.Model):
 
     class Meta:
         ordering = ["id"]
+
+
+class ReadCount(models.Model):
+    """How often an account was shown something of a kind ("run.list") in the hour that begins at `hour`."""
+
+    account = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    kind = models.CharField(max_length=50)
+    hour = models.DateTimeField(db_index=True)
+    count = models.PositiveBigIntegerField(default=0)
+
+    class Meta:
+        ordering = ["hour", "id"]
+        constraints = [models.UniqueConstraint(fields=["account", "kind", "hour"], name="reads of a kind are counted once an hour")]
 
 
 class IdempotencyRecord(models.Model):

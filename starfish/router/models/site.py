@@ -31,13 +31,14 @@ class Site(Dated):
 
 
 class SiteToken(models.Model):
-    """A site's Bearer token: made by the site, kept here as its SHA-256."""
+    """A site's Bearer token: made by the site, kept here as its SHA-256. `replaces`: the token that ends when this one is first used."""
 
     site = models.ForeignKey(Site, on_delete=models.CASCADE, related_name="tokens")
     sha256 = models.CharField(max_length=64, unique=True)
     created_at = models.DateTimeField(default=timezone.now)
     expires_at = models.DateTimeField()
     revoked_at = models.DateTimeField(null=True, blank=True)
+    replaces = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="successors")
 
 
 class EnrolCode(models.Model):
