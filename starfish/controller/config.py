@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from starfish.controller.errors import HomeError
 from starfish.controller.files import read_object, write_durably, write_json
+from starfish.controller.guard.presets import preset_text
 
 if TYPE_CHECKING:
     from starfish.controller.daemon.journal import Journal
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
 
 VERSION = 1
 MEND_SECRET = "Restore it from a backup, or enrol the site anew."
-OPEN_POLICY = b"""# What this site allows, whatever a project says. `open` is for public data: nothing is held back.
-preset: open
-"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +78,7 @@ class Home:
             self.path.chmod(0o700)
             self.batches.mkdir(mode=0o700, exist_ok=True)
             self.store_secret(config, secret)
-            write_durably(self.policy_file, OPEN_POLICY)
+            write_durably(self.policy_file, preset_text(config.policy))
             self.save(config)
         except OSError as error:
             raise HomeError(f"{self.path} can't be made into a home: {error.strerror or error}.") from error

@@ -13,14 +13,14 @@ from starfish.controller.daemon.journal import BatchKey, Journal
 from starfish.controller.data import DataError
 from starfish.controller.errors import DataProblem
 from starfish.controller.guard import egress
-from starfish.controller.guard.policy import Policy, read_policy
+from starfish.controller.guard.policy import Policy, preset, read_policy
 from starfish.controller.project_file import ProjectFile
 from starfish.controller.worker import steps
 from starfish.controller.worker.folder import BatchFolder
 from starfish.tasks.errors import BadUpdate, TaskError
 
 BATCH: BatchKey = (0, 1)
-OPEN = Policy(preset="open")
+OPEN = preset("open")
 Progress = Callable[[str], None]
 
 

@@ -7,19 +7,19 @@ import pytest
 from starfish.controller import project_file
 from starfish.controller.daemon.journal import Journal
 from starfish.controller.errors import HomeError
-from starfish.controller.guard.policy import Policy
+from starfish.controller.guard.policy import preset
 from starfish.controller.simulate import BATCH, SimulatedSite, Simulation
 
 PROJECT = project_file.from_text("name: small\nvariables:\n  age: {type: number}\ntasks:\n  - model: SummaryStatistics\n")
 
 
-def simulated(folder: Path, preset: str) -> tuple[Simulation, Journal]:
+def simulated(folder: Path, held: str) -> tuple[Simulation, Journal]:
     sites = []
     for name in ("A", "B"):
         (folder / f"{name}.csv").write_text("age\n" + "".join(f"{age}\n" for age in range(20, 60)))
         sites.append(SimulatedSite(name=name, source=str(folder / f"{name}.csv")))
     journal = Journal(folder / "journal.sqlite3")
-    return Simulation(PROJECT, sites, folder, lambda line: None, policy=Policy(preset=preset), journal=journal), journal
+    return Simulation(PROJECT, sites, folder, lambda line: None, policy=preset(held), journal=journal), journal
 
 
 def test_each_update_and_each_model_passes_the_egress(tmp_path: Path) -> None:

@@ -1,36 +1,103 @@
-"""A site's policy: a file that no project can override.
+"""A site's policy: a file that no project can override. It names a preset, and may say single rules anew."""
 
-`open` is the only preset so far: it is for public data and holds nothing back. `standard` and `strict` arrive with sealed projects.
-"""
-
+import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 from starfish.controller.errors import FileError, HomeError
-from starfish.controller.located_yaml import parse, read_text
+from starfish.controller.guard.presets import NAMES, RULES, Senseless, written
+from starfish.controller.located_yaml import Located, parse, read_text
+from starfish.tasks.disclosure import Limits
 
-PRESETS = ("open",)
-LATER = ("standard", "strict")
+Allowed = str | tuple[str, ...]
+"""A word for a group ("all"), or the names themselves."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Policy:
-    """`preset` is its name. Numbers join it with the presets that hold them: one that nothing holds is not taken."""
+    """What holds at a site; `guard/presets.py` says what each rule is for. None: no limit."""
 
     preset: str
+    tasks: Allowed
+    datasets: Allowed
+    by_name: bool
+    approve: str
+    min_rows: int
+    min_cell: int
+    min_events: int
+    max_parameters: float
+    min_sites: int
+    oracle: bool
+    max_share: float
+    max_queries: int | None
+    max_rounds: int | None
+    not_isolated: Allowed
+    keep_keys_days: int
+
+    @property
+    def limits(self) -> Limits:
+        """The numbers that tasks judge their own designs and sums by."""
+        return Limits(
+            min_rows=self.min_rows,
+            min_cell=self.min_cell,
+            min_events=self.min_events,
+            max_parameters=self.max_parameters,
+            min_sites=self.min_sites,
+            oracle=self.oracle,
+            max_share=self.max_share,
+        )
+
+    @property
+    def digest(self) -> str:
+        """By which the audit says what held when something left."""
+        text = "\n".join(f"{rule.name}: {written(getattr(self, rule.name))}" for rule in RULES)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def preset(name: str) -> Policy:
+    """Raises KeyError for a name that is none."""
+    if name not in NAMES:
+        raise KeyError(name)
+    return Policy(preset=name, **{rule.name: rule.of(name) for rule in RULES})
 
 
 def read_policy(path: Path) -> Policy:
-    """Raises HomeError."""
+    """Raises HomeError, which names the line and the rule."""
     try:
-        raw = parse(read_text(path)).value
+        return _policy(parse(read_text(path)))
     except FileError as error:
         raise HomeError(f"The policy {path}: {error}") from error
-    if not isinstance(raw, dict) or set(raw) != {"preset"}:
-        raise HomeError(f"The policy {path} must say 'preset: open' and nothing else.")
-    preset = raw["preset"]
-    if preset in LATER:
-        raise HomeError(f"The policy preset '{preset}' is not here yet; it arrives with sealed projects. Only 'open' is (for public data).")
-    if preset not in PRESETS:
-        raise HomeError(f"The policy {path} names the preset {preset!r}; there is: {', '.join(PRESETS)}.")
-    return Policy(preset=preset)
+
+
+def _policy(found: Located) -> Policy:
+    """Raises FileError."""
+    raw = found.value
+    if not isinstance(raw, dict) or "preset" not in raw:
+        raise FileError(f"it must name a preset, as in 'preset: standard'; there are: {', '.join(NAMES)}.")
+    if raw["preset"] not in NAMES:
+        raise FileError(f"line {found.line('preset')}: there is no preset {raw['preset']!r}; there are: {', '.join(NAMES)}.")
+    _refuse_unknown(raw, found)
+    own = {rule.name: _read(rule.read, rule.name, raw, found) for rule in RULES if rule.name in raw}
+    base = {rule.name: rule.of(raw["preset"]) for rule in RULES}
+    return Policy(preset=raw["preset"], **base | own)
+
+
+def _refuse_unknown(raw: Mapping[str, Any], found: Located) -> None:
+    known = ["preset", *(rule.name for rule in RULES)]
+    for name in raw:
+        if name not in known:
+            close = get_close_matches(name, known, n=1)
+            hint = f"Did you mean '{close[0]}'?" if close else f"There are: {', '.join(known)}."
+            raise FileError(f"line {found.line(name)}: '{name}' is no rule of a policy. {hint}")
+
+
+def _read(read: Any, name: str, raw: Mapping[str, Any], found: Located) -> Any:
+    try:
+        return read(raw[name])
+    except Senseless as error:
+        given = repr(raw[name])
+        shown = given if len(given) <= 60 else f"{given[:59]}…"
+        raise FileError(f"line {found.line(name)}: '{name}' must be {error}, not {shown}.") from None
