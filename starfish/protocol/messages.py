@@ -12,6 +12,8 @@ from starfish.protocol.run_state import RunStatus
 
 T = TypeVar("T")
 JSON = Mapping[str, Any]
+JOINING = ("by-name", "invitation")
+INVITATION_STATES = ("open", "asked", "approved", "refused", "withdrawn", "expired")
 
 
 class ForeignAnswer(ValueError):
@@ -42,7 +44,10 @@ class Site:
 
 @dataclass(frozen=True, kw_only=True)
 class Project:
-    """A project; of one that the caller is not in only id, name and coordinator (`site`) are shown."""
+    """A project; of one that the caller is not in only id, name and coordinator (`site`) are shown.
+
+    `joining` is "by-name" or "invitation".
+    """
 
     id: int
     name: str
@@ -51,6 +56,8 @@ class Project:
     batch: int = 0
     tasks: Sequence[JSON] = ()
     definition: JSON
+    uid: str = ""
+    joining: str = "by-name"
 
     @staticmethod
     def from_json(raw: JSON) -> "Project":
@@ -63,7 +70,14 @@ class Project:
             batch=raw.get("batch") or 0,
             tasks=raw.get("tasks") or [],
             definition=raw.get("definition") or {},
+            uid=_hex(raw, "uid", 32) if "uid" in raw else "",
+            joining=_one_of(raw, "joining", JOINING) if "joining" in raw else "by-name",
         )
+
+    @property
+    def sealed(self) -> bool:
+        """Whether sites come into it by invitation, and nothing of theirs is sent in the open."""
+        return self.joining == "invitation"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,10 +118,7 @@ class InlineFile:
     @staticmethod
     def from_json(raw: JSON) -> "InlineFile":
         """Raises ForeignAnswer, also where the bytes are not those of the digest."""
-        try:
-            data = base64.b64decode(_get(raw, "data", str), validate=True)
-        except ValueError as error:
-            raise ForeignAnswer("a file that is no Base64") from error
+        data = _base64(raw, "data")
         if hashlib.sha256(data).hexdigest() != _get(raw, "sha256", str):
             raise ForeignAnswer("a file that is not that of its digest")
         return InlineFile(task_seq=_get(raw, "task_seq", int), round_seq=_get(raw, "round_seq", int), sha256=raw["sha256"], data=data)
@@ -115,7 +126,10 @@ class InlineFile:
 
 @dataclass(frozen=True, kw_only=True)
 class ProgressReport:
-    """How far a site was. `task_seq`, `round_seq`: where its run was then; the rest as the site reported it."""
+    """How far a site was. `task_seq`, `round_seq`: where its run was then; the rest as the site reported it.
+
+    In a sealed project `sealed` is the envelope of what else it has to say, and neither metrics nor a message are told.
+    """
 
     id: int
     task_seq: int
@@ -126,11 +140,14 @@ class ProgressReport:
     fraction: float | None
     metrics: Mapping[str, float]
     message: str
+    sealed: bytes | None = None
 
     @staticmethod
     def from_json(raw: JSON) -> "ProgressReport":
         """Raises ForeignAnswer."""
         step, fraction = raw.get("step"), raw.get("fraction")
+        sealed = _base64(raw, "sealed") if "sealed" in raw else None
+        told = {"metrics": {}, "message": "", **raw} if sealed is not None else raw
         return ProgressReport(
             id=_get(raw, "id", int),
             task_seq=_get(raw, "task_seq", int),
@@ -139,8 +156,9 @@ class ProgressReport:
             round=_get(raw, "round", int),
             step=step if isinstance(step, int) else _get(raw, "step", str),
             fraction=None if fraction is None else _number(fraction),
-            metrics={str(name): _number(value) for name, value in _get(raw, "metrics", dict).items()},
-            message=_get(raw, "message", str),
+            metrics={str(name): _number(value) for name, value in _get(told, "metrics", dict).items()},
+            message=_get(told, "message", str),
+            sealed=sealed,
         )
 
 
@@ -255,11 +273,94 @@ class Run:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ProjectReference:
+    """The project of an invitation, to those who are not in it yet."""
+
+    id: int
+    name: str
+    uid: str
+
+    @staticmethod
+    def from_json(raw: JSON) -> "ProjectReference":
+        """Raises ForeignAnswer."""
+        return ProjectReference(id=_get(raw, "id", int), name=_get(raw, "name", str), uid=_hex(raw, "uid", 32))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SiteReference:
+    """Who invites."""
+
+    id: int
+    uid: str
+    name: str
+
+    @staticmethod
+    def from_json(raw: JSON) -> "SiteReference":
+        """Raises ForeignAnswer."""
+        return SiteReference(id=_get(raw, "id", int), uid=_uid(raw, "uid"), name=_get(raw, "name", str))
+
+
+@dataclass(frozen=True, kw_only=True)
+class InvitationState:
+    """An invitation as the Routing Server keeps it: without its secret. `site`: the invited site's name; `cards`: the coordinator's.
+
+    `state` is "open", "asked", "approved", "refused", "withdrawn" or "expired". What the Routing Server says is believed of nothing
+    but where it is: `request`, `answer` and `cards` prove themselves.
+    """
+
+    id: str
+    project: ProjectReference
+    coordinator: SiteReference
+    site: str
+    state: str
+    expires: datetime
+    request: str | None
+    answer: str | None
+    cards: Sequence[str]
+
+    @staticmethod
+    def from_json(raw: JSON) -> "InvitationState":
+        """Raises ForeignAnswer."""
+        return InvitationState(
+            id=_hex(raw, "id", 32),
+            project=ProjectReference.from_json(_get(raw, "project", dict)),
+            coordinator=SiteReference.from_json(_get(raw, "coordinator", dict)),
+            site=_get(raw, "site", str),
+            state=_one_of(raw, "state", INVITATION_STATES),
+            expires=_time(raw, "expires"),
+            request=None if raw.get("request") is None else _get(raw, "request", str),
+            answer=None if raw.get("answer") is None else _get(raw, "answer", str),
+            cards=texts(_get(raw, "cards", list)),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Letter:
+    """What the Routing Server keeps for one member of one version of a project: manifest and view, sealed. `size` in bytes."""
+
+    version: int
+    size: int
+    sha256: str
+
+    @staticmethod
+    def from_json(raw: JSON) -> "Letter":
+        """Raises ForeignAnswer."""
+        return Letter(version=_get(raw, "version", int), size=_get(raw, "size", int), sha256=_hex(raw, "sha256", 64))
+
+
+@dataclass(frozen=True, kw_only=True)
 class Listing:
     """The runs that a site works on, and the ETag by which a wait tells whether they have changed."""
 
     runs: Sequence[Run]
     etag: str
+
+
+def texts(raw: Any) -> Sequence[str]:
+    """A list of texts: a site's cards, say. Raises ForeignAnswer."""
+    if not isinstance(raw, list) or not all(isinstance(item, str) for item in raw):
+        raise ForeignAnswer("something that is no list of texts")
+    return raw
 
 
 def _files(raw: JSON, key: str) -> Sequence[str]:
@@ -271,6 +372,27 @@ def _get(raw: JSON, key: str, kind: type[T]) -> T:
     if not isinstance(value, kind):
         raise ForeignAnswer(f"'{key}' is missing or no {kind.__name__}")
     return value
+
+
+def _base64(raw: JSON, key: str) -> bytes:
+    try:
+        return base64.b64decode(_get(raw, key, str), validate=True)
+    except ValueError as error:
+        raise ForeignAnswer(f"'{key}' is no Base64") from error
+
+
+def _hex(raw: JSON, key: str, digits: int) -> str:
+    text = _get(raw, key, str)
+    if len(text) != digits or not set(text) <= set("0123456789abcdef"):
+        raise ForeignAnswer(f"'{key}' is not {digits} hexadecimal digits")
+    return text
+
+
+def _one_of(raw: JSON, key: str, words: Sequence[str]) -> str:
+    text = _get(raw, key, str)
+    if text not in words:
+        raise ForeignAnswer(f"'{key}' is none of {', '.join(words)}")
+    return text
 
 
 def _time(raw: JSON, key: str) -> datetime:

@@ -17,6 +17,7 @@ from starfish.sdk.artifacts import ArtifactCalls
 from starfish.sdk.artifacts import Kind as Kind
 from starfish.sdk.telemetry import TelemetryCalls
 from starfish.sdk.transport import RouterUnreachable, Transport
+from starfish.sdk.trust import TrustCalls
 
 T = TypeVar("T")
 CHUNK = 1 << 20
@@ -30,7 +31,7 @@ class Stepped(NamedTuple):
     listing: Listing
 
 
-class Client(ArtifactCalls, TelemetryCalls):
+class Client(ArtifactCalls, TelemetryCalls, TrustCalls):
     """One site (or account) at one Routing Server. Methods raise RouterUnreachable and Problem."""
 
     def __init__(
@@ -57,9 +58,19 @@ class Client(ArtifactCalls, TelemetryCalls):
         self._transport.request("POST", "sites/heartbeat/", json={"uid": uid, "status": int(connected)})
 
     def create_project(
-        self, name: str, description: str, site_id: int, tasks: Sequence[Mapping[str, Any]], definition: Mapping[str, Any]
+        self,
+        name: str,
+        description: str,
+        site_id: int,
+        tasks: Sequence[Mapping[str, Any]],
+        definition: Mapping[str, Any],
+        *,
+        uid: str | None = None,
+        joining: Literal["by-name", "invitation"] = "by-name",
     ) -> Project:
+        """`uid`: of an invitation project, which brings its own."""
         body = {"name": name, "description": description, "site": site_id, "tasks": list(tasks), "definition": dict(definition)}
+        body |= {"joining": joining} | ({} if uid is None else {"uid": uid})
         return self._one(Project.from_json, "POST", "projects/", json=body, headers=_key())
 
     def project(self, project_id: int) -> Project:
@@ -83,8 +94,12 @@ class Client(ArtifactCalls, TelemetryCalls):
         """A project's members, as far as the caller may see them."""
         return self._many(Membership.from_json, "project-participants/lookup/", {"project": project_id})
 
-    def start_batch(self, project_id: int) -> None:
-        self._transport.request("POST", "runs/", json={"project": project_id}, headers=_key())
+    def start_batch(self, project_id: int, *, number: int | None = None, order: bytes | None = None) -> None:
+        """`number`, `order`: of an invitation project's batch; the same again changes nothing. Raises Conflict for another number."""
+        body: dict[str, Any] = {"project": project_id} | ({} if number is None else {"batch": number})
+        if order is not None:
+            body["order"] = base64.b64encode(order).decode()
+        self._transport.request("POST", "runs/", json=body, headers=_key())
 
     def active_runs(self, site_uid: str, *, known: str | None = None, wait: float = 0) -> Listing | None:
         """All runs that have not ended and that this site may see, without their files.

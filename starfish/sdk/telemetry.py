@@ -1,5 +1,6 @@
 """What a site tells of its run while it works, and how it is read."""
 
+import base64
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
@@ -38,9 +39,17 @@ class TelemetryCalls:
         fraction: float | None = None,
         metrics: Mapping[str, float] | None = None,
         message: str = "",
+        sealed: bytes | None = None,
     ) -> bool:
-        """False where it came too soon after the last ones, and was left out. Asked once: the next report tells more."""
-        body = {"round": round_seq, "step": step, "fraction": fraction, "metrics": dict(metrics or {}), "message": message}
+        """False where it came too soon after the last ones, and was left out. Asked once: the next report tells more.
+
+        `sealed`: in a sealed project, the envelope in which metrics and message are.
+        """
+        body: dict[str, Any] = {"round": round_seq, "step": step, "fraction": fraction}
+        if sealed is None:
+            body |= {"metrics": dict(metrics or {}), "message": message}
+        else:
+            body["sealed"] = base64.b64encode(sealed).decode()
         try:
             self._transport.request("POST", f"runs/{run_id}/progress/", json=body, attempts=1)
         except TooMany:
