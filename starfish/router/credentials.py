@@ -21,9 +21,11 @@ from django.utils import timezone
 
 from starfish.protocol.problems import TooMany, Unauthorized
 from starfish.router.access import Caller
+from starfish.router.actions import tokens
 from starfish.router.models import SiteToken
 
 WRONG = "Wrong credentials"
+EXPIRED = "The site's token expired on {:%Y-%m-%d}. Ask the router's operator to extend it ('starfish router extend'); it is renewed then."
 MISSING = "Log in with HTTP Basic, or with a site's Bearer token."
 _REMEMBERED, _TOKENS = 4096, 20_000
 FAILURES, WITHIN_S = 30, 60.0
@@ -125,8 +127,8 @@ def caller_from(header: str | None, address: str | None) -> Caller:
 
 def remembered(header: str | None, *, watched: bool = False) -> Caller | None:
     """Whose Bearer token it is, if that was looked up a moment ago; asks no database. `watched`: or longer ago, if nothing is told yet."""
-    scheme, _, rest = (header or "").strip().partition(" ")
-    return _tokens.get(token_digest(rest.strip()), watched=watched) if scheme.lower() == "bearer" else None
+    digest = shown_token(header)
+    return _tokens.get(digest, watched=watched) if digest else None
 
 
 def forget_sites(sites: Collection[int] | None) -> None:
@@ -144,13 +146,22 @@ def token_digest(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
+def shown_token(header: str | None) -> str:
+    """The digest of the Bearer token that came; of none where none did."""
+    scheme, _, rest = (header or "").strip().partition(" ")
+    return token_digest(rest.strip()) if scheme.lower() == "bearer" else ""
+
+
 def _site(token: str) -> Caller:
     digest = token_digest(token)
     found = SiteToken.objects.select_related("site__owner").filter(sha256=digest).first()
-    if found is None or found.revoked_at is not None or found.expires_at <= timezone.now():
-        raise Unauthorized("The token is not known, has expired or was revoked.")
+    if found is None or found.revoked_at is not None:
+        raise Unauthorized("The token is not known, was revoked, or was replaced by a newer one; ask the router's operator.")
+    if found.expires_at <= timezone.now():
+        raise Unauthorized(EXPIRED.format(found.expires_at))
     if found.site.owner is None or not found.site.owner.is_active:
-        raise Unauthorized("The site's account is not active.")
+        raise Unauthorized("The site's account is not active; ask the router's operator.")
+    tokens.used(found)
     caller = Caller.of_site(found.site)
     _tokens.put(digest, caller)
     return caller

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from starfish.protocol.problems import Forbidden, InvalidFields, NotFound
 from starfish.router.actions import audit
-from starfish.router.actions.sites import insert_site
+from starfish.router.actions.sites import check_name, insert_site
 from starfish.router.credentials import token_digest
 from starfish.router.models import EnrolCode, Site, SiteToken
 
@@ -23,8 +23,7 @@ REFUSED = "This code is not known, has expired or was used; ask the router's ope
 
 def make_code(name: str, *, valid: timedelta) -> str:
     """A code for a site of this name; the router keeps its digest alone. Raises InvalidFields."""
-    if not 1 <= len(name) <= 100 or not name.isprintable() or name != name.strip():
-        raise InvalidFields({"name": ["A site's name has 1 to 100 printable characters, and no space at its ends."]})
+    check_name(name)
     if Site.objects.filter(name=name).exists():
         raise InvalidFields({"name": ["site with this name already exists."]})
     letters = "".join(secrets.choice(ALPHABET) for _ in range(20))
@@ -62,7 +61,9 @@ def revoke(name: str) -> int:
         site = Site.objects.filter(name=name).first()
         if site is None:
             raise NotFound(f"There is no site named {name!r}; 'starfish router sites' lists them.")
-        ended = site.tokens.filter(revoked_at=None, expires_at__gt=timezone.now()).update(revoked_at=timezone.now())
+        tokens, now = site.tokens.filter(revoked_at=None), timezone.now()
+        ended = tokens.filter(expires_at__gt=now).count()
+        tokens.update(revoked_at=now)
         audit.changed(None, "site.revoke", f"site {site.pk}")
     return ended
 

@@ -1,11 +1,13 @@
 """A request that carries an Idempotency-Key happens once; its repeat gets the same answer. Refusals are not kept."""
 
 import hashlib
+import hmac
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from starfish.protocol.problems import Invalid, KeyReused, Problem
@@ -37,7 +39,12 @@ def ticket(caller: str, key: str | None, *request: Any) -> Ticket | None:
     if not 1 <= len(key) <= 255 or not key.isascii() or not key.isprintable():
         raise Invalid("An Idempotency-Key has 1 to 255 printable ASCII characters.")
     text = json.dumps(request, sort_keys=True, default=str)
-    return Ticket(caller=caller, key=key, fingerprint=hashlib.sha256(text.encode()).hexdigest())
+    return Ticket(caller=caller, key=key, fingerprint=_fingerprint(text))
+
+
+def _fingerprint(text: str) -> str:
+    """Keyed: a body may hold a password, which nobody is to guess from the database alone."""
+    return hmac.digest(settings.SECRET_KEY.encode(), b"idempotency\0" + text.encode(), hashlib.sha256).hex()
 
 
 def once(it: Ticket | None, do: Callable[[], Answer]) -> Answer:

@@ -23,7 +23,8 @@ def create_site(caller: Caller, *, name: str, uid: UUID, description: str) -> Si
 
 
 def insert_site(site: Site) -> Site:
-    """Raises InvalidFields where name or uid is taken."""
+    """Raises InvalidFields where name or uid is taken, or the name is none."""
+    check_name(site.name)
     try:
         with transaction.atomic():
             site.save(force_insert=True)
@@ -33,13 +34,21 @@ def insert_site(site: Site) -> Site:
     return site
 
 
+def check_name(name: str) -> None:
+    """One that a terminal, a log and a person can show and tell from others. Raises InvalidFields."""
+    if not 1 <= len(name) <= 100 or not name.isprintable() or name != name.strip():
+        raise InvalidFields({"name": ["A site's name has 1 to 100 printable characters, and no space at its ends."]})
+
+
 def change_site(caller: Caller, site_id: int, *, name: str | None, uid: UUID | None, description: str | None) -> Site:
     """What is None stays. Raises NotFound, Forbidden, InvalidFields."""
     with transaction.atomic():
         site = _lock(caller, site_id)
         if uid is not None and uid != site.uid:
             raise InvalidFields({"uid": ["A site's uid is fixed at its creation."]})
-        site.name = site.name if name is None else name
+        if name is not None and name != site.name:  # what was taken in earlier times may stay
+            check_name(name)
+            site.name = name
         site.description = site.description if description is None else description
         try:
             with transaction.atomic():

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.contrib.auth.models import Group, User
 from drf_spectacular.utils import extend_schema, extend_schema_view
+from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -13,6 +14,7 @@ from starfish.router import queries
 from starfish.router.actions import accounts
 from starfish.router.actions.idempotency import Answer
 from starfish.router.api.base import View
+from starfish.router.api.errors import invalid
 from starfish.router.api.permissions import Administrator
 from starfish.router.api.schema import IDEMPOTENCY_KEY, REFUSALS, id_in_path
 from starfish.router.api.serializers import GroupSerializer, UserSerializer
@@ -31,8 +33,7 @@ class _AccountsView(View):
         return self.paged(self.get_queryset(), lambda page: [self._shown(it) for it in page])
 
     def create(self, request: Request) -> Response:
-        values = self._checked(None)
-        return self.once(lambda: Answer(status=201, body=self._shown(self._save(self.get_queryset().model(), values))))
+        return self.once(self._made)
 
     def retrieve(self, request: Request, pk: str) -> Response:
         return Response(self._shown(self.get_object()))
@@ -48,6 +49,14 @@ class _AccountsView(View):
     def destroy(self, request: Request, pk: str) -> Response:
         accounts.delete(self.caller, self.get_object())
         return Response(status=204)
+
+    def _made(self) -> Answer:
+        """Raises Problem: that a name is taken may be this very request's doing, which came before."""
+        try:
+            values = self._checked(None)
+        except ValidationError as error:
+            raise invalid(error) from error
+        return Answer(status=201, body=self._shown(self._save(self.get_queryset().model(), values)))
 
     def _checked(self, it: Any, *, partial: bool = False) -> dict[str, Any]:
         read = self.get_serializer(it, data=self.request.data, partial=partial)

@@ -45,7 +45,7 @@ def as_problem(error: Exception) -> Problem | None:
     if isinstance(error, Problem):
         return error
     if isinstance(error, exceptions.ValidationError):
-        return _invalid(error)
+        return invalid(error)
     if isinstance(error, exceptions.APIException):
         known = problems.CATALOGUE.get(error.status_code)
         return known(str(error.detail)) if known else _Other(error.status_code, str(error.detail))
@@ -89,7 +89,8 @@ class _Other(Problem):
         self.status = status  # type: ignore[misc]
 
 
-def _invalid(error: exceptions.ValidationError) -> Problem:
+def invalid(error: exceptions.ValidationError) -> Problem:
+    """DRF's, as one of the catalogue's."""
     detail = error.detail
     if isinstance(detail, dict):
         return problems.InvalidFields({str(name): _lines(value) for name, value in detail.items()})

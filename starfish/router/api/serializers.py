@@ -90,10 +90,21 @@ class UploadRequest(serializers.Serializer[Any]):
     logs = serializers.ListField(child=serializers.FileField(allow_empty_file=True), required=False)
 
 
-class EnrolRequest(serializers.Serializer[Any]):
+class TokenRequest(serializers.Serializer[Any]):
+    token = serializers.RegexField(r"^[!-~]{32,256}\Z", error_messages={"invalid": "A token has 32 to 256 printable ASCII characters."})
+
+
+class TokenAnswer(serializers.Serializer[Any]):
+    """How long a token is good; `seconds_left` by the router's clock."""
+
+    created_at = serializers.DateTimeField()
+    expires_at = serializers.DateTimeField()
+    seconds_left = serializers.FloatField()
+
+
+class EnrolRequest(TokenRequest):
     code = StrictText(max_length=100)
     uid = serializers.UUIDField()
-    token = serializers.RegexField(r"^[!-~]{32,256}\Z", error_messages={"invalid": "A token has 32 to 256 printable ASCII characters."})
     description = StrictText(max_length=TEXT, allow_blank=True, default="")
 
 

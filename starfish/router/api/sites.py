@@ -7,13 +7,13 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from starfish.router import access, queries, wire
-from starfish.router.actions import sites
+from starfish.router import access, credentials, queries, wire
+from starfish.router.actions import sites, tokens
 from starfish.router.actions.idempotency import Answer
 from starfish.router.api.base import View
 from starfish.router.api.permissions import Account
 from starfish.router.api.schema import IDEMPOTENCY_KEY, REFUSALS, id_in_path, query
-from starfish.router.api.serializers import Heartbeat, SiteAnswer, SiteRequest
+from starfish.router.api.serializers import Heartbeat, SiteAnswer, SiteRequest, TokenAnswer, TokenRequest
 from starfish.router.models import Site
 
 
@@ -66,6 +66,26 @@ class SiteView(View):
         sites.heartbeat(self.caller, body["uid"], connected=body["status"] == 1)
         return Response(status=202)
 
+    @extend_schema(responses={200: TokenAnswer, **REFUSALS})
+    @action(detail=False, pagination_class=None)
+    def token(self, request: Request) -> Response:
+        """How long the token that this request came with is good."""
+        return Response(_life(tokens.life(self._bearer())))
+
+    @extend_schema(request=TokenRequest, responses={200: TokenAnswer, **REFUSALS})
+    @token.mapping.post
+    def renew(self, request: Request) -> Response:
+        """A new token of the site's own making. Both are good until the new one has been used once; the same again changes nothing."""
+        new = credentials.token_digest(self.body(TokenRequest)["token"])
+        return Response(_life(tokens.renew(self.caller, shown=self._bearer(), new=new)))
+
+    def _bearer(self) -> str:
+        return credentials.shown_token(self.request.headers.get("Authorization"))
+
     def _change(self, pk: str, body: dict[str, Any]) -> Response:
         values = {name: body.get(name) for name in ("name", "uid", "description")}
         return Response(wire.site(sites.change_site(self.caller, queries.path_id(pk), **values)))
+
+
+def _life(it: tokens.Life) -> wire.JSON:
+    return {"created_at": wire.time(it.begins), "expires_at": wire.time(it.ends), "seconds_left": it.left_s}
