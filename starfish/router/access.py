@@ -1,24 +1,27 @@
 """Who is calling, what they may see, and for whom they may act. The one place; every route asks here.
 
 An administrator (superuser) acts for any site. An account acts for the sites that it owns, a token for its own site alone.
-A coordinator sees its projects' runs, a participant its own; both see the sites they work with. Everything else does not exist.
+A coordinator sees its projects' runs, a participant its own; both see the sites they work with. Of a project that sites join by name
+everyone sees that there is one; of one that they join by invitation its members alone. Everything else does not exist.
 """
 
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 from django.contrib.auth.models import User
 from django.db.models import Model, Q, QuerySet
+from django.utils import timezone
 
 from starfish.protocol.problems import Forbidden, NotFound
-from starfish.router.models import Artifact, Project, ProjectParticipant, Run, Site
+from starfish.router.models import Artifact, Invitation, Project, ProjectParticipant, Run, Site
 
 M = TypeVar("M", bound=Model)
 
 SITE_NOT_FOUND = "Site not found"
 PROJECT_NOT_FOUND = "Project not found"
 RUN_NOT_FOUND = "Run not found"
+INVITATION_NOT_FOUND = "Invitation not found"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,8 +106,16 @@ def sees_run(caller: Caller, *, site: int, coordinator: int) -> bool:
     return caller.acts_for(site) or caller.acts_for(coordinator)
 
 
+def visible_projects(caller: Caller) -> QuerySet[Project]:
+    """Those that exist for it: of one that is joined by name anyone sees id, name and coordinator."""
+    if caller.administrator:
+        return Project.objects.all()
+    joined = ProjectParticipant.objects.filter(site__in=caller.site_ids).values("project")
+    return Project.objects.filter(Q(joining=Project.Joining.BY_NAME) | Q(site__in=caller.site_ids) | Q(pk__in=joined))
+
+
 def member_projects(caller: Caller) -> QuerySet[Project]:
-    """Those that it may see whole; of the others (all are by name, for now) anyone sees id, name and coordinator."""
+    """Those that it may see whole."""
     if caller.administrator:
         return Project.objects.all()
     joined = ProjectParticipant.objects.filter(site__in=caller.site_ids).values("project")
@@ -134,9 +145,37 @@ def site_by_uid(caller: Caller, uid: UUID) -> Site:
     return _one(visible_sites(caller).filter(uid=uid), SITE_NOT_FOUND)
 
 
-def project_by_id(project_id: int) -> Project:
-    """Any project: all are by name, for now. Raises NotFound."""
-    return _one(Project.objects.filter(pk=project_id), PROJECT_NOT_FOUND)
+def project_by_id(caller: Caller, project_id: int) -> Project:
+    """Raises NotFound."""
+    return _one(visible_projects(caller).filter(pk=project_id), PROJECT_NOT_FOUND)
+
+
+def visible_invitations(caller: Caller) -> QuerySet[Invitation]:
+    """A coordinator's own, and those for a site of its name."""
+    invitations = Invitation.objects.select_related("project__site")
+    if caller.administrator:
+        return invitations
+    names = Site.objects.filter(pk__in=caller.site_ids).values("name")
+    return invitations.filter(Q(project__site__in=caller.site_ids) | Q(site_name__in=names))
+
+
+def invitation_by_uid(caller: Caller, uid: str) -> Invitation:
+    """Raises NotFound."""
+    return _one(visible_invitations(caller).filter(uid=uid), INVITATION_NOT_FOUND)
+
+
+def sites_with_visible_cards(caller: Caller) -> QuerySet[Site]:
+    """The sites that it sees, and whoever invites it now."""
+    if caller.administrator:
+        return Site.objects.all()
+    pending = Q(state__in=[Invitation.State.OPEN, Invitation.State.ASKED], expires_at__gt=timezone.now())
+    inviting = visible_invitations(caller).filter(pending).values("project__site")
+    return Site.objects.filter(Q(pk__in=visible_sites(caller).values("pk")) | Q(pk__in=inviting))
+
+
+def site_with_cards(caller: Caller, **which: Any) -> Site:
+    """By `pk` or `uid`. Raises NotFound."""
+    return _one(sites_with_visible_cards(caller).filter(**which), SITE_NOT_FOUND)
 
 
 def run_by_id(caller: Caller, run_id: int) -> Run:

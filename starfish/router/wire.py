@@ -10,7 +10,7 @@ from uuid import UUID
 from django.db.models import Q
 
 from starfish.protocol.run_state import RunStatus
-from starfish.router.models import Artifact, Project, ProjectParticipant, Run, Site
+from starfish.router.models import Artifact, Invitation, Letter, Project, ProjectParticipant, Run, Site
 
 RUN_WORDS = [status.word for status in RunStatus]
 SITE_WORDS = Site.SiteStatus.labels
@@ -50,6 +50,8 @@ def project(it: Project) -> JSON:
         "batch": it.batch,
         "tasks": it.tasks,
         "definition": it.definition,
+        "uid": it.uid,
+        "joining": it.joining,
         "agent_config": {},
         "agent_log": [],
         "created_at": time(it.created_at),
@@ -60,6 +62,30 @@ def project(it: Project) -> JSON:
 def project_summary(it: Project) -> JSON:
     """What an account sees of a project that it is not in."""
     return {"id": it.pk, "name": it.name, "site": it.site_id}
+
+
+def invitation(it: Invitation) -> JSON:
+    """To its coordinator, and to the invited site."""
+    return {
+        "id": it.uid,
+        "project": {"id": it.project_id, "name": it.project.name, "uid": it.project.uid},
+        "coordinator": {"id": it.project.site_id, "uid": str(it.project.site.uid), "name": it.project.site.name},
+        "site": it.site_name,
+        "state": it.shown_state,
+        "expires": time(it.expires_at),
+        "request": it.request,
+        "answer": it.answer,
+        "cards": cards(it.project.site),
+    }
+
+
+def cards(it: Site) -> list[str]:
+    """From its first."""
+    return [card.text for card in it.cards.all()]
+
+
+def letter(it: Letter) -> JSON:
+    return {"version": it.version, "size": it.size, "sha256": it.sha256}
 
 
 def participant(it: ProjectParticipant) -> JSON:

@@ -42,6 +42,8 @@ def test_golden(world: World) -> None:
         "batch": 1,
         "tasks": TASKS,
         "definition": {},
+        "uid": world.project.uid,
+        "joining": "by-name",
         "agent_config": {},
         "agent_log": [],
         "created_at": TIME,

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from django.http import HttpResponse
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import Serializer
@@ -48,6 +49,11 @@ class View(GenericViewSet[Any]):
         request = self.request
         ticket = idempotency.ticket(self.caller.key, idempotency_key(request), request.method, request.path, request.data)
         return reply(idempotency.once(ticket, do))
+
+
+def sealed_bytes(data: bytes | memoryview) -> HttpResponse:
+    """As they came."""
+    return HttpResponse(bytes(data), content_type="application/octet-stream", headers={"Cache-Control": "no-store"})
 
 
 def idempotency_key(request: Request) -> str | None:

@@ -28,7 +28,7 @@ class ProjectView(View):
 
     @extend_schema(responses={200: ProjectAnswer(many=True), **REFUSALS})
     def list(self, request: Request) -> Response:
-        return self.paged(Project.objects.all(), self._shown)
+        return self.paged(access.visible_projects(self.caller).order_by("pk"), self._shown)
 
     @extend_schema(parameters=[IDEMPOTENCY_KEY], responses={201: ProjectAnswer, **REFUSALS})
     def create(self, request: Request) -> Response:
@@ -38,7 +38,7 @@ class ProjectView(View):
 
     @extend_schema(parameters=[id_in_path()], responses={200: ProjectAnswer, **REFUSALS})
     def retrieve(self, request: Request, pk: str) -> Response:
-        return Response(self._shown([access.project_by_id(queries.path_id(pk))])[0])
+        return Response(self._shown([access.project_by_id(self.caller, queries.path_id(pk))])[0])
 
     @extend_schema(parameters=[query("site_id"), query("name")], responses={200: ProjectLookup, **REFUSALS})
     @action(detail=False, pagination_class=None)
@@ -49,7 +49,7 @@ class ProjectView(View):
             return Response([wire.participant(it) for it in access.visible_memberships(self.caller).filter(site=site)])
         if "name" not in asked:
             raise Invalid("site_id or name is required")
-        found = Project.objects.filter(name=queries.text(asked, "name"))
+        found = access.visible_projects(self.caller).filter(name=queries.text(asked, "name"))
         if not found:
             raise NotFound(access.PROJECT_NOT_FOUND)
         return Response(self._shown(found)[0])
@@ -91,5 +91,5 @@ class ParticipantView(View):
     @extend_schema(parameters=[query("project", required=True)], responses={200: ParticipantAnswer(many=True), **REFUSALS})
     @action(detail=False, pagination_class=None)
     def lookup(self, request: Request) -> Response:
-        project = access.project_by_id(queries.query_id(request.query_params, "project"))
+        project = access.project_by_id(self.caller, queries.query_id(request.query_params, "project"))
         return Response([wire.participant(it) for it in access.visible_memberships(self.caller).filter(project=project)])

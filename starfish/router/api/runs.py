@@ -2,7 +2,9 @@
 
 from itertools import groupby
 from operator import itemgetter
+from typing import Any
 
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -13,7 +15,7 @@ from starfish.protocol.run_state import RunStatus
 from starfish.router import access, queries, wire
 from starfish.router.actions import batches, moves
 from starfish.router.actions.idempotency import Answer
-from starfish.router.api.base import View
+from starfish.router.api.base import View, sealed_bytes
 from starfish.router.api.permissions import Account
 from starfish.router.api.schema import IDEMPOTENCY_KEY, REFUSALS, id_in_path, query
 from starfish.router.api.serializers import DetailAnswer, NestedRunAnswer, RunAnswer, StartRequest, StatusRequest
@@ -35,10 +37,10 @@ class RunView(View):
 
     @extend_schema(parameters=[IDEMPOTENCY_KEY], responses={201: None, **REFUSALS})
     def create(self, request: Request) -> Response:
-        project = self.body(StartRequest)["project"]
+        body = self.body(StartRequest)
 
         def start() -> Answer:
-            batches.open_batch(self.caller, project)
+            batches.open_batch(self.caller, body["project"], number=body.get("batch"), order=body.get("order"))
             return Answer(status=201)
 
         return self.once(start)
@@ -48,6 +50,15 @@ class RunView(View):
         run = access.run_by_id(self.caller, queries.path_id(pk))
         member = access.member_projects(self.caller).filter(pk=run.batch.project_id).exists()
         return Response({**wire.nested_run(run, member=member), "progress": last_progress([run.pk]).get(run.pk)})
+
+    @extend_schema(parameters=[id_in_path()], responses={(200, "application/octet-stream"): OpenApiTypes.BINARY, **REFUSALS})
+    @action(detail=True)
+    def order(self, request: Request, pk: str) -> Any:
+        """What the run's batch was opened with."""
+        order = access.run_by_id(self.caller, queries.path_id(pk)).batch.order
+        if order is None:
+            raise NotFound("This batch has no order: its project is joined by name.")
+        return sealed_bytes(order)
 
     @extend_schema(parameters=[query("site_uid")], responses={200: RunAnswer(many=True), **REFUSALS})
     @action(detail=False, pagination_class=None)
@@ -62,7 +73,7 @@ class RunView(View):
     @action(detail=False, pagination_class=None)
     def lookup(self, request: Request) -> Response:
         asked = request.query_params
-        project = access.project_by_id(queries.query_id(asked, "project"))
+        project = access.project_by_id(self.caller, queries.query_id(asked, "project"))
         number = queries.whole_number(asked, "batch_id")
         runs = access.visible_runs(self._narrowed(request)).filter(batch__project=project)
         if number is not None:
@@ -77,7 +88,7 @@ class RunView(View):
     @action(detail=False, pagination_class=None, url_path="detail", url_name="detail-of-batch")
     def batch_detail(self, request: Request) -> Response:
         asked = request.query_params
-        project = access.project_by_id(queries.query_id(asked, "project"))
+        project = access.project_by_id(self.caller, queries.query_id(asked, "project"))
         number = queries.whole_number(asked, "batch")
         if number is None:
             raise Invalid("batch is required")

@@ -5,10 +5,12 @@ from typing import Any
 from django.contrib.auth.models import Group, User
 from rest_framework import serializers
 
+from starfish.router.models import Project
 from starfish.router.queries import LARGEST_ID, LARGEST_NUMBER
 from starfish.router.wire import ROLE_WORDS, RUN_WORDS, SITE_WORDS
 
 TEXT = 10_000
+ORDER_CHARACTERS = 8192
 
 
 class StrictNumber(serializers.IntegerField):
@@ -54,6 +56,8 @@ class ProjectRequest(serializers.Serializer[Any]):
     site = _id()
     tasks = serializers.JSONField(default=list)  # type: ignore[arg-type]
     definition = serializers.DictField(default=dict)
+    joining = serializers.ChoiceField(choices=Project.Joining.values, default=Project.Joining.BY_NAME)
+    uid = StrictText(max_length=32, required=False)
 
 
 class ParticipantRequest(serializers.Serializer[Any]):
@@ -65,6 +69,8 @@ class ParticipantRequest(serializers.Serializer[Any]):
 
 class StartRequest(serializers.Serializer[Any]):
     project = StrictNumber(min_value=0, max_value=LARGEST_ID)  # 0 is a project that does not exist: a sentence, as for any other
+    batch = _number(required=False)
+    order = StrictText(max_length=ORDER_CHARACTERS, required=False)
 
 
 class StatusRequest(serializers.Serializer[Any]):
@@ -139,6 +145,8 @@ class ProjectAnswer(ProjectSummary):
     batch = serializers.IntegerField(required=False)
     tasks = TaskAnswer(many=True, required=False)
     definition = serializers.DictField(required=False)
+    uid = serializers.RegexField("^[0-9a-f]{32}$", required=False)
+    joining = serializers.ChoiceField(choices=Project.Joining.values, required=False)
     agent_config = serializers.DictField(required=False)
     agent_log = serializers.ListField(required=False)
     created_at = serializers.DateTimeField(required=False)

@@ -7,6 +7,7 @@ from starfish.router.models.project import Project, ProjectParticipant
 from starfish.router.models.run import Run, RunTransition
 from starfish.router.models.site import EnrolCode, Site, SiteToken
 from starfish.router.models.telemetry import RunLines, RunProgress
+from starfish.router.models.trust import Invitation, Letter, SiteCard
 from starfish.router.models.upload import Upload
 
 __all__ = [
@@ -15,6 +16,8 @@ __all__ = [
     "Batch",
     "EnrolCode",
     "IdempotencyRecord",
+    "Invitation",
+    "Letter",
     "Project",
     "ProjectParticipant",
     "ReadCount",
@@ -23,6 +26,7 @@ __all__ = [
     "RunProgress",
     "RunTransition",
     "Site",
+    "SiteCard",
     "SiteToken",
     "Sweep",
     "Upload",

@@ -14,6 +14,7 @@ class Batch(Dated):
 
     `tasks` is the project's list as it was when the batch was opened, with `current_round` counting up; `cur_seq` is the task.
     `begins`: the coordinator has said beforehand that the present round is to begin as soon as all are prepared.
+    `order`: what its coordinator opened it with, sealed; of an invitation project's batches alone.
     """
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="batches")
@@ -21,6 +22,7 @@ class Batch(Dated):
     tasks = models.JSONField(default=list)
     cur_seq = models.PositiveIntegerField(default=1)
     begins = models.BooleanField(default=False)
+    order = models.BinaryField(null=True)
 
     class Meta:
         ordering = ["project_id", "number"]
@@ -28,6 +30,11 @@ class Batch(Dated):
 
     def __str__(self) -> str:
         return f"{self.project}, batch {self.number}"
+
+    @property
+    def sealed(self) -> bool:
+        """Whether its sites send nothing in the open."""
+        return self.order is not None
 
     @property
     def config(self) -> dict[str, Any]:

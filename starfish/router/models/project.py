@@ -1,14 +1,30 @@
 """Projects and who is in them."""
 
+import secrets
+
 from django.db import models
 
 from starfish.router.models.base import Dated
 from starfish.router.models.site import Site
 
 
-class Project(Dated):
-    """An ordered list of tasks, one coordinator (`site`), any number of participants. `batch` is the last batch's number."""
+def new_uid() -> str:
+    """16 random bytes: what a project is called beyond this router."""
+    return secrets.token_hex(16)
 
+
+class Project(Dated):
+    """An ordered list of tasks, one coordinator (`site`), any number of participants. `batch` is the last batch's number.
+
+    `joining` never changes. An invitation project is sealed: what it is about is in its manifest, which is not the router's to read.
+    """
+
+    class Joining(models.TextChoices):
+        BY_NAME = "by-name", "by name"
+        INVITATION = "invitation", "by invitation"
+
+    uid = models.CharField(max_length=32, unique=True, default=new_uid)
+    joining = models.CharField(max_length=10, choices=Joining.choices, default=Joining.BY_NAME)
     name = models.CharField(max_length=200, unique=True)
     description = models.TextField(blank=True, default="")
     site = models.ForeignKey(Site, on_delete=models.CASCADE, related_name="projects")
@@ -21,6 +37,10 @@ class Project(Dated):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def sealed(self) -> bool:
+        return self.joining == self.Joining.INVITATION
 
 
 class ProjectParticipant(Dated):
