@@ -48,7 +48,7 @@ class Site:
     client: Client
     journal: Journal
     policy: Policy
-    start_worker: Callable[[Path], Worker] = Worker
+    start_worker: Callable[[Path, tuple[Path, ...]], Worker] = Worker
 
 
 class Batch:
@@ -90,7 +90,7 @@ class Batch:
     def call(self, name: str, **args: Any) -> dict[str, Any]:
         """A step of the worker, begun again where the worker died. Raises WorkerRefused, WorkerEnded, RunFailed."""
         for _ in range(LIVES):
-            worker = self._warm()
+            worker = self._warm((Path(args["source"]),) if "source" in args else ())
             began = time.monotonic()
             try:
                 result = worker.call(name, {"work": self.work, **args})
@@ -138,9 +138,12 @@ class Batch:
         """A line for this site's people."""
         self.journal.log(self.key, level, public, private)
 
-    def _warm(self) -> Worker:
+    def _warm(self, reads: tuple[Path, ...]) -> Worker:
+        """The worker of the steps before, unless this one reads a file outside the folder that it may not."""
+        if self.worker is not None and not set(reads) <= set(self.worker.reads):
+            self.end_worker()
         if self.worker is None:
-            self.worker = self._start_worker(self.folder.path)
+            self.worker = self._start_worker(self.folder.path, reads)
             self.journal.worker_began(self.key, self.worker.pid, self.worker.started)
         return self.worker
 

@@ -1,43 +1,25 @@
-"""The worker's side of the line protocol: a request a line on stdin, an answer a line on STARFISH_WORKER_FD.
-
-What tasks print goes to stdout and stderr, never into the protocol. An error that a person can mend becomes an answer; any
-other ends this process with its traceback in the worker's log, and the daemon starts another.
-"""
+"""A worker's process: it shuts itself in, and only then imports what may call a task's code, and answers."""
 
 import json
 import os
+import shutil
 import sys
-from typing import Any, TextIO
+from pathlib import Path
 
-from starfish.controller.data import DataError
-from starfish.controller.worker.steps import STEPS
-from starfish.tasks.errors import TaskError
+from starfish.controller.worker.environment import READS, temporary
+from starfish.controller.worker.isolation import confine
+from starfish.controller.worker.tracing import MARK
 
 
 def main() -> None:
+    work, reads = Path(os.environ[MARK]), tuple(map(Path, json.loads(os.environ[READS])))
+    sys.stderr.write(f"worker {os.getpid()} is {confine(work, reads)}\n")
+    shutil.rmtree(temporary(work), ignore_errors=True)
+    temporary(work).mkdir(exist_ok=True)
+    from starfish.controller.worker.answers import serve
+
     with os.fdopen(int(os.environ["STARFISH_WORKER_FD"]), "w", encoding="utf-8") as answers:
-        for line in sys.stdin:
-            _answer(json.loads(line), answers)
-
-
-def _answer(request: dict[str, Any], answers: TextIO) -> None:
-    try:
-        answer = {"id": request["id"], "ok": STEPS[request["call"]](**request["args"])}
-    except (TaskError, DataError) as error:
-        answer = {"id": request["id"], "error": _described(error)}
-    answers.write(json.dumps(answer) + "\n")
-    answers.flush()
-
-
-def _described(error: TaskError | DataError) -> dict[str, Any]:
-    return {
-        "kind": type(error).__name__,
-        "code": getattr(error, "code", "data"),
-        "public": error.public,
-        "private": error.private,
-        "variable": getattr(error, "variable", None),
-        "site": getattr(error, "site", None),
-    }
+        serve(answers)
 
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@
 import json
 import os
 import selectors
+import shutil
 import subprocess
-import sys
 import threading
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -14,11 +14,12 @@ from typing import Any
 
 import psutil
 
-INHERITED = ("PATH", "LANG", "LC_ALL", "TMPDIR", "PYTHONPATH", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
-ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+from starfish.controller.worker.environment import PYTHON, READS, environment, temporary
+from starfish.controller.worker.tracing import MARK, limit_borne, limit_of, limits_below
+from starfish.controller.worker.tracing import mark_of as mark_of
+
+COMMAND = (*PYTHON, "starfish.controller.worker.main")
 LOOK_S = 0.2
-MARK = "STARFISH_WORKER"
-"""In the environment of a worker and of all that it starts: by this they are found, whatever session they have moved to."""
 
 
 class WorkerDied(Exception):
@@ -50,15 +51,18 @@ class WorkerRefused(Exception):
 
 
 class Worker:
-    """One process and its pipes. `call` is for one thread; `end` may come from any."""
+    """One process and its pipes, which reads no file outside `work` but `reads`. `call` is for one thread; `end` may come from any."""
 
-    def __init__(self, work: Path, command: tuple[str, ...] = (sys.executable, "-m", "starfish.controller.worker.main")) -> None:
+    def __init__(self, work: Path, reads: tuple[Path, ...] = (), *, command: tuple[str, ...] = COMMAND) -> None:
+        self.reads = reads
+        self._temporary = temporary(work)
         self._ended = False
         self._ending, self._calling = threading.Lock(), threading.RLock()
         self._calls = 0
         self.mark = mark_of(work)
         reading, writing = os.pipe()
-        with (work / "worker.log").open("ab") as log:
+        own = {"STARFISH_WORKER_FD": str(writing), READS: json.dumps([str(path.expanduser().absolute()) for path in reads])}
+        with open(work / "worker.log", "ab", opener=_for_the_owner) as log:
             try:
                 self._process = subprocess.Popen(
                     command,
@@ -66,7 +70,8 @@ class Worker:
                     stdout=log,
                     stderr=log,
                     pass_fds=(writing,),
-                    env=_environment() | {"STARFISH_WORKER_FD": str(writing), MARK: self.mark},
+                    env=environment(work) | own,
+                    cwd=work,
                     start_new_session=True,
                 )
             finally:
@@ -100,6 +105,7 @@ class Worker:
         with self._ending:
             end_tree(self.pid, self.started, self.mark)
             self._process.wait()
+            shutil.rmtree(self._temporary, ignore_errors=True)
         with self._calling, suppress(BrokenPipeError):  # a call that was under way has seen the end
             self._answers.close()
             assert self._process.stdin is not None
@@ -151,20 +157,15 @@ def end_tree(pid: int, started: float, mark: str) -> None:
         if abs(process.create_time() - started) < 0.5:
             doomed = [process, *process.children(recursive=True)]
     _kill(doomed)
-    while marked := [process for process in psutil.process_iter() if _mark(process) == mark]:
+    while marked := [process for process in psutil.process_iter() if _mark(process) == mark or _bears(process, {limit_of(mark)})]:
         _kill(marked)
 
 
 def end_marked(folder: Path) -> None:
     """Kill whoever works for a batch below `folder`: what a daemon that was killed has left behind."""
-    within = mark_of(folder) + os.sep
-    while marked := [process for process in psutil.process_iter() if _mark(process).startswith(within)]:
+    within, limits = mark_of(folder) + os.sep, limits_below(folder)
+    while marked := [process for process in psutil.process_iter() if _mark(process).startswith(within) or _bears(process, limits)]:
         _kill(marked)
-
-
-def mark_of(work: Path) -> str:
-    """The mark of a batch's worker: its folder."""
-    return str(work.resolve())
 
 
 def _mark(process: psutil.Process) -> str:
@@ -174,13 +175,18 @@ def _mark(process: psutil.Process) -> str:
         return ""
 
 
+def _bears(process: psutil.Process, limits: set[int]) -> bool:
+    """Whether it carries one of the limits and lives; one that has ended may carry it until its parent looks."""
+    with suppress(psutil.NoSuchProcess):
+        return limit_borne(process.pid) in limits and process.status() != psutil.STATUS_ZOMBIE
+    return False
+
+
 def _kill(processes: Iterable[psutil.Process]) -> None:
     for process in processes:
         with suppress(psutil.NoSuchProcess):
             process.kill()
 
 
-def _environment() -> dict[str, str]:
-    """Nothing of the daemon's own: no token, no home, no key. What a task prints is in the log even if it is killed."""
-    inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
-    return inherited | ONE_THREAD | {"PYTHONHASHSEED": "0", "PYTHONUNBUFFERED": "1"}
+def _for_the_owner(path: str, flags: int) -> int:
+    return os.open(path, flags, mode=0o600)

@@ -26,7 +26,7 @@ def work(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def worker(work: Path) -> Iterator[Worker]:
-    made = Worker(work, CHILD)
+    made = Worker(work, command=CHILD)
     yield made
     made.end()
 
@@ -69,7 +69,7 @@ def test_a_refusal_comes_back_with_its_private_part(worker: Worker) -> None:
 def test_it_is_given_no_secret(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STARFISH_HOME", "/somewhere")
     monkeypatch.setenv("DATABASE_PASSWORD", "secret")
-    worker = Worker(work, CHILD)
+    worker = Worker(work, command=CHILD)
     try:
         environment = worker.call("environment", {})
     finally:
