@@ -17,6 +17,7 @@ from starfish.protocol.problems import Internal
 from starfish.protocol.run_state import REQUESTS, TABLE, Event, IllegalMove, RunStatus, Scope, batch_moves, own_move
 from starfish.sdk import Conflict, Forbidden, NotFound, RouterUnreachable
 from starfish.sdk.client import Kind, Stepped
+from starfish.sdk.tokens import TokenLife
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 When = Literal["before", "after"]
@@ -164,6 +165,9 @@ class FakeClient:
 
     def close(self) -> None:
         self.closed = True
+
+    def token_life(self) -> TokenLife:
+        return TokenLife(whole=1.0, left=1.0)
 
     def heartbeat(self, uid: str, connected: bool = True) -> None:
         with self.router.call("heartbeat", self.uid):

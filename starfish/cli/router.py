@@ -74,6 +74,21 @@ def revoke(
 
 
 @command(app, home=False)
+def extend(
+    session: Session,
+    name: Annotated[str, typer.Option("--name", metavar="NAME", help="The site's name, as 'starfish router sites' lists it.")],
+    days: Annotated[int, typer.Option("--days", min=1, max=366, help="How long it is good from now on, at least.")] = 7,
+) -> None:
+    """Let a site's token count again that has expired, for some days. A site that is up renews it by itself then."""
+    with _router():
+        from starfish.router import wire
+        from starfish.router.actions.tokens import extend as extend_token
+
+        ends = wire.time(extend_token(name, valid=timedelta(days=days)))
+    session.result({"name": name, "expires_at": ends}, lambda done: f"The token of {name} is good until {ends[:10]}.")
+
+
+@command(app, home=False)
 def sites(session: Session) -> None:
     """List the sites."""
     with _router():

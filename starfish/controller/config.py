@@ -1,9 +1,11 @@
 """A site's home: one folder is one site.
 
 site.json       who the site is and where its Routing Server is
-token, password what it logs in with (0600)
+token, password what it logs in with (0600); token.next: the token that is about to take its place
 datasets.json   its datasets, the projects they are bound to, and how their columns map to the projects' variables
 policy.yaml     what it allows, whatever a project says
+keys/           what it signs with and what is sealed to it (0600); its cards
+trust.sqlite3   the projects that it is in by invitation, and what of them it has accepted
 journal.sqlite3, daemon.json, daemon.lock, batches/   the daemon's
 """
 
@@ -22,6 +24,8 @@ from starfish.controller.guard.presets import preset_text
 if TYPE_CHECKING:
     from starfish.controller.daemon.journal import Journal
     from starfish.controller.datasets import Binding, Datasets
+    from starfish.controller.trust.keyring import Keyring
+    from starfish.controller.trust.store import TrustStore
     from starfish.sdk import Client
 
 VERSION = 1
@@ -50,10 +54,12 @@ class Home:
         self.path = Path(path).expanduser().absolute()
         self.site_file = self.path / "site.json"
         self.token_file = self.path / "token"
+        self.next_token_file = self.path / "token.next"
         self.password_file = self.path / "password"
         self.policy_file = self.path / "policy.yaml"
         self.datasets_file = self.path / "datasets.json"
         self.journal_file = self.path / "journal.sqlite3"
+        self.trust_file = self.path / "trust.sqlite3"
         self.daemon_file = self.path / "daemon.json"
         self.daemon_lock = self.path / "daemon.lock"
         self.batches = self.path / "batches"
@@ -72,7 +78,7 @@ class Home:
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             # What an `init` cut short may have left behind, or an empty folder, is no reason to stop.
-            foreign = {entry.name for entry in self.path.iterdir()} - {"token", "password", "policy.yaml", "batches"}
+            foreign = {entry.name for entry in self.path.iterdir()} - {"token", "token.next", "password", "policy.yaml", "batches"}
             if any(not name.startswith(".") for name in foreign):
                 raise HomeError(f"{self.path} holds other files. Choose a new or an empty folder with --home.")
             self.path.chmod(0o700)
@@ -138,8 +144,15 @@ class Home:
         config = self.load()
         secret = self.secret(config)
         if config.auth == "token":
-            return Client(config.router, token=secret)
+            return Client(config.router, token=secret, fresh_token=lambda: self._token_by_now(config))
         return Client(config.router, username=config.username, password=secret)
+
+    def _token_by_now(self, config: SiteConfig) -> str | None:
+        """The daemon may have renewed it."""
+        try:
+            return self.secret(config)
+        except HomeError:
+            return None
 
     @contextmanager
     def journal(self) -> "Iterator[Journal]":
@@ -155,6 +168,27 @@ class Home:
             raise HomeError(
                 f"{self.journal_file} can't be used ({error}). It must be this user's own; where it is damaged, restore it from a "
                 "backup or move it away: the daemon makes a new one, and the record of what happened and left is lost."
+            ) from error
+
+    @property
+    def keys(self) -> "Keyring":
+        from starfish.controller.trust.keyring import Keyring
+
+        return Keyring(self.path / "keys")
+
+    @contextmanager
+    def trust(self) -> "Iterator[TrustStore]":
+        """What the site has accepted of sealed projects. Raises HomeError where it is damaged: without it nothing is taken on trust again."""
+        import sqlite3
+
+        from starfish.controller.trust.store import TrustStore
+
+        try:
+            with TrustStore(self.trust_file) as store:
+                yield store
+        except sqlite3.Error as error:
+            raise HomeError(
+                f"{self.trust_file} can't be used ({error}). Restore it from a backup; it says which manifests and orders hold."
             ) from error
 
     @property

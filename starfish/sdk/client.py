@@ -16,6 +16,7 @@ from starfish.protocol.run_state import RunStatus
 from starfish.sdk.artifacts import ArtifactCalls
 from starfish.sdk.artifacts import Kind as Kind
 from starfish.sdk.telemetry import TelemetryCalls
+from starfish.sdk.tokens import TokenCalls
 from starfish.sdk.transport import RouterUnreachable, Transport
 from starfish.sdk.trust import TrustCalls
 
@@ -31,13 +32,26 @@ class Stepped(NamedTuple):
     listing: Listing
 
 
-class Client(ArtifactCalls, TelemetryCalls, TrustCalls):
-    """One site (or account) at one Routing Server. Methods raise RouterUnreachable and Problem."""
+class Client(ArtifactCalls, TelemetryCalls, TokenCalls, TrustCalls):
+    """One site (or account) at one Routing Server. Methods raise RouterUnreachable and Problem.
+
+    `fresh_token`: the token by now, where another process may have renewed it.
+    """
 
     def __init__(
-        self, url: str, *, token: str | None = None, username: str | None = None, password: str | None = None, timeout: float = 30.0
+        self,
+        url: str,
+        *,
+        token: str | None = None,
+        username: str | None = None,
+        password: str | None = None,
+        fresh_token: Callable[[], str | None] = lambda: None,
+        timeout: float = 30.0,
     ) -> None:
-        self._transport = Transport(url, authorization=_authorization(token, username, password), timeout=timeout)
+        authorization = _authorization(token, username, password)
+        self._transport = Transport(
+            url, authorization=authorization, timeout=timeout, fresh=lambda: _authorization(fresh_token(), None, None)
+        )
 
     def close(self) -> None:
         self._transport.close()

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -23,10 +24,10 @@ class RouterUnreachable(Exception):
 
 
 class Transport:
-    """Requests below `{url}/starfish/api/v1/`. `auth` is an Authorization header, or None."""
+    """Requests below `{url}/starfish/api/v1/`. `authorization` is a header, or None; `fresh` says what it is by now, if it knows."""
 
-    def __init__(self, url: str, *, authorization: str | None, timeout: float) -> None:
-        self.url = url.rstrip("/")
+    def __init__(self, url: str, *, authorization: str | None, timeout: float, fresh: Callable[[], str | None] = lambda: None) -> None:
+        self.url, self._fresh = url.rstrip("/"), fresh
         headers = {"Accept": ACCEPT} | ({"Authorization": authorization} if authorization else {})
         if not _is_address(self.url):
             raise RouterUnreachable(f"'{url}' is no address of a Routing Server; one looks like https://starfish.example.org.")
@@ -35,6 +36,10 @@ class Transport:
 
     def close(self) -> None:
         self._http.close()
+
+    def authorize(self, authorization: str) -> None:
+        """From the next request on."""
+        self._http.headers["Authorization"] = authorization
 
     def request(self, method: str, path: str, *, attempts: int = 3, patience: float = 0, **options: Any) -> httpx2.Response:
         """The answer, if it is no refusal. Tries again where nothing can have happened twice. Raises RouterUnreachable, Problem.
@@ -69,12 +74,22 @@ class Transport:
             raise self._foreign(f"it redirects to {answer.headers.get('Location', '?')}")
         if answer.is_success or answer.status_code == 304:
             return
+        if answer.status_code == 401 and self._renewed(answer.request.headers.get("Authorization")):
+            raise RouterUnreachable(f"The token for {self.url} was renewed meanwhile.")
         if answer.status_code in AWAY:
             raise RouterUnreachable(f"The Routing Server at {self.url} can't answer now (HTTP {answer.status_code}).")
         raise _problem(answer)
 
     def unreachable(self, error: Exception) -> RouterUnreachable:
         return RouterUnreachable(f"The Routing Server at {self.url} does not answer ({error or type(error).__name__}).")
+
+    def _renewed(self, used: str | None) -> bool:
+        """Whether another token is to be used by now than the one that was refused; then it is."""
+        fresh = self._fresh()
+        if fresh is None or fresh == used:
+            return False
+        self.authorize(fresh)
+        return True
 
     def _once(self, method: str, path: str, **options: Any) -> httpx2.Response:
         try:

@@ -22,8 +22,10 @@ from starfish.controller.daemon.journal import BatchKey, KnownRun
 from starfish.controller.daemon.lock import only_daemon
 from starfish.controller.daemon.patience import Patience
 from starfish.controller.daemon.thread import BatchThread
+from starfish.controller.daemon.token import TokenKeeper
 from starfish.controller.errors import HomeError
 from starfish.controller.guard.policy import read_policy
+from starfish.controller.trust.admission import Trusted
 from starfish.controller.worker.process import end_marked, end_tree, mark_of
 from starfish.protocol.messages import Listing, Run
 from starfish.sdk import NotFound, Problem, RouterUnreachable
@@ -42,8 +44,10 @@ def run(home: Home, *, stop: threading.Event | None = None, starting: Callable[[
     config, policy = home.load(), read_policy(home.policy_file)
     with only_daemon(home), _log_to(home.path / "daemon.log"):
         stop = stop or _stop_on_signals()
-        with home.journal() as journal:
-            site = Site(home=home, config=config, client=home.client(), journal=journal, policy=policy)
+        with home.journal() as journal, home.trust() as store:
+            client = home.client()
+            trusted = Trusted(client=client, store=store, keys=home.keys)
+            site = Site(home=home, config=config, client=client, journal=journal, policy=policy, trusted=trusted)
             daemon = Daemon(site, poll=_poll_of_environment(), stop=stop)
             starting()
             log.info("up site=%s router=%s pid=%d", config.name, config.router, os.getpid())
@@ -62,6 +66,7 @@ class Daemon:
         self._known: Listing | None = None
         self._stepped = 0.0
         self._beat_due = 0.0
+        self._token = TokenKeeper(self.home, self.config, self.client)
         self._patience = Patience(self.journal)
         self._patience_with: dict[BatchKey, Patience] = {}
 
@@ -83,6 +88,7 @@ class Daemon:
 
     def _learn(self) -> bool:
         """One look at the Routing Server, which may take as long as nothing happens there. True, for whoever asks whether it went well."""
+        self._token.look()
         if time.monotonic() >= self._beat_due:
             self.client.heartbeat(self.config.uid)
             self._beat_due = time.monotonic() + HEARTBEAT_S if self.poll else math.inf  # to wait is a sign of life
