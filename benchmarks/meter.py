@@ -17,32 +17,27 @@ CHILDREN_EVERY_S = 1.0
 class Part:
     """One part: a process and its children, by name (`router`, or a site's).
 
-    `peaks` is the most memory that each process has had, `private` the most of it that was not mapped files;
-    `cpu` the CPU time of all of them at moments (wall clock).
+    `peak_mb` is the most memory that processes which lived at the same time have each had, added, `private_mb` the most of it that
+    was not mapped files; `cpu` the CPU time of all of them at moments (wall clock).
     """
 
     pid: int
-    peaks: dict[int, float] = field(default_factory=dict)
-    private: dict[int, float] = field(default_factory=dict)
+    peak_mb: float = 0.0
+    private_mb: float = 0.0
     cpu: list[tuple[float, float]] = field(default_factory=list)
+    _private: dict[int, float] = field(default_factory=dict)
     _used: dict[int, float] = field(default_factory=dict)
     _children: list[int] = field(default_factory=list)
     _looked: float = 0.0
 
-    @property
-    def peak_mb(self) -> float:
-        """Of the process and its children, added."""
-        return sum(self.peaks.values())
-
-    @property
-    def private_mb(self) -> float:
-        return sum(self.private.values())
-
     def look(self) -> None:
-        for pid in [self.pid, *self._living_children()]:
-            self.peaks[pid] = max(self.peaks.get(pid, 0.0), resident_mb(pid, "VmHWM"))
-            self.private[pid] = max(self.private.get(pid, 0.0), resident_mb(pid, "RssAnon"))
+        """A worker that has ended is not added to the one that came after it."""
+        living = [self.pid, *self._living_children()]
+        for pid in living:
+            self._private[pid] = max(self._private.get(pid, 0.0), resident_mb(pid, "RssAnon"))
             self._used[pid] = max(self._used.get(pid, 0.0), cpu_seconds(pid))
+        self.peak_mb = max(self.peak_mb, sum(resident_mb(pid, "VmHWM") for pid in living))
+        self.private_mb = max(self.private_mb, sum(self._private[pid] for pid in living))
         self.cpu.append((time.time(), sum(self._used.values())))
 
     def cpu_between(self, first: float, last: float) -> float:
