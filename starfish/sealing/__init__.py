@@ -1,1 +1,1 @@
-"""End-to-end encryption between sites. Empty until invitations and envelopes arrive; the Routing Server never imports it."""
+"""End-to-end encryption between sites: keys, invitations, manifests, envelopes. The Routing Server never imports it."""
