@@ -2,12 +2,14 @@
 
 import json
 import math
+import re
 from typing import Any
 
 from starfish.sealing.errors import SealingError
 
 DEPTH = 64
 LARGEST = 2**63
+UNFIT = re.compile("[\0\ud800-\udfff]")
 
 
 def dumps(value: Any, what: str) -> str:
@@ -44,7 +46,7 @@ def _check(value: Any, depth: int) -> None:
     if depth == 0:
         raise ValueError("it is nested too deeply")
     if isinstance(value, str):
-        if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
+        if UNFIT.search(value):
             raise ValueError("a text holds NUL, or half of a surrogate pair")
     elif isinstance(value, dict):
         for name, item in value.items():

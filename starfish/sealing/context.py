@@ -1,8 +1,9 @@
 """What an envelope is about: stated inside it, signed, and compared with what its reader awaits (docs/spec/envelope.md)."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass
 from types import EllipsisType
-from typing import Literal
+from typing import Any, Literal
 
 from starfish.sealing import canonical
 from starfish.sealing.errors import Code, SealingError
@@ -50,9 +51,9 @@ class Context:
 
     def line(self) -> bytes:
         """Canonical, with its end. Raises SealingError where a value is none."""
-        line = f"{canonical.dumps({**asdict(self), 'commits': list(self.commits)}, 'A context')}\n".encode("ascii")
-        Context.parse(line)
-        return line
+        body = {**vars(self), "commits": list(self.commits)}
+        _check(body)
+        return f"{canonical.dumps(body, 'A context')}\n".encode("ascii")
 
     @staticmethod
     def parse(line: bytes) -> "Context":
@@ -62,8 +63,7 @@ class Context:
         if not line.isascii() or not line.endswith(b"\n"):
             raise SealingError("A context is no line of ASCII.", code="form")
         body = canonical.loads(line[:-1].decode("ascii"), "A context")
-        check(body, SCHEMA, "A context")
-        check(body, SCHEMA | _of_kind(body["kind"]), "A context")
+        _check(body)
         return Context(**{**body, "commits": tuple(body["commits"])})
 
 
@@ -121,6 +121,12 @@ WORDS: dict[ContentKind, str] = {
     "progress": "progress",
     "failure": "reason of failure",
 }
+
+
+def _check(body: Mapping[str, Any]) -> None:
+    """Raises SealingError."""
+    check(body, SCHEMA, "A context")
+    check(body, SCHEMA | _of_kind(body["kind"]), "A context")
 
 
 def _of_kind(kind: ContentKind) -> dict[str, Field]:
