@@ -43,7 +43,7 @@ def _write(value: Any) -> str:
 
 
 def _check(value: Any, depth: int) -> None:
-    if depth == 0:
+    if depth == 0 and isinstance(value, (dict, list)):
         raise ValueError("it is nested too deeply")
     if isinstance(value, str):
         if UNFIT.search(value):

@@ -6,17 +6,17 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from starfish.sealing import age
-from starfish.sealing.age import HEADER_BYTES, Identity
+from starfish.sealing.age import Identity
 from starfish.sealing.errors import SealingError
 from starfish.sealing.fields import HASH, NONCE, TIME, number, parse_time, time_text
 from starfish.sealing.keys import Card, SiteKeys
-from starfish.sealing.statements import LIMITS, read, sign, verify
+from starfish.sealing.statements import read, sign, verify
 
 if TYPE_CHECKING:
     from starfish.sealing.manifest import Manifest
 
 SCHEMA = {"batch": number(1), "created": TIME, "expires": TIME, "manifest": HASH, "nonce": NONCE, "project": NONCE}
-LONGEST = LIMITS["order"] + HEADER_BYTES + 1024
+LONGEST = 1 << 14
 
 
 @dataclass(frozen=True, kw_only=True)
