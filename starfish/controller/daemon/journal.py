@@ -1,4 +1,4 @@
-"""What a site has seen and done, in SQLite: its runs, its workers, its events, and everything that left."""
+"""What a site has seen and done, in SQLite: its runs, its workers, its events. What its guard keeps is in the same file."""
 
 import sqlite3
 import threading
@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
+
+from starfish.controller.guard import answers, audit, holds, rows
 
 BatchKey = tuple[int, int]
 """Project id and batch number."""
@@ -28,11 +30,8 @@ CREATE TABLE IF NOT EXISTS event (
     public TEXT NOT NULL, private TEXT
 );
 CREATE INDEX IF NOT EXISTS event_of_batch ON event (project, batch, id);
-CREATE TABLE IF NOT EXISTS departure (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, project INTEGER NOT NULL, batch INTEGER NOT NULL,
-    what TEXT NOT NULL, name TEXT NOT NULL, size INTEGER NOT NULL, sha256 TEXT NOT NULL
-);
 """
+SCHEMAS = (SCHEMA, audit.SCHEMA, answers.SCHEMA, holds.SCHEMA, rows.SCHEMA)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +63,7 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self._lock = threading.RLock()
         self._db = sqlite3.connect(path, timeout=20, check_same_thread=False, isolation_level=None)
-        self._db.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;" + SCHEMA)
+        self._db.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;" + "".join(SCHEMAS))
         path.chmod(0o600)
 
     def __enter__(self) -> Self:
@@ -79,7 +78,7 @@ class Journal:
 
     def take_up(self, run: int, batch: BatchKey, *, coordinates: bool) -> None:
         """Remember a run; one that was finished (a batch that is restarted) is live again."""
-        with self._write() as db:
+        with self.write() as db:
             db.execute(
                 "INSERT INTO run (run, project, batch, coordinates) VALUES (?, ?, ?, ?) "
                 "ON CONFLICT (run) DO UPDATE SET finished = 0 WHERE finished",
@@ -93,7 +92,7 @@ class Journal:
         return list(self._runs("WHERE NOT finished ORDER BY run"))
 
     def mark(self, run: int, *, failed: bool | None = None, finished: bool | None = None) -> None:
-        with self._write() as db:
+        with self.write() as db:
             if failed is not None:
                 db.execute("UPDATE run SET failed = ? WHERE run = ?", (failed, run))
             if finished is not None:
@@ -105,15 +104,15 @@ class Journal:
             return self._db.execute("SELECT 1 FROM prepared WHERE run = ?", (run,)).fetchone() is not None
 
     def mark_prepared(self, run: int, *, prepared: bool) -> None:
-        with self._write() as db:
+        with self.write() as db:
             db.execute("INSERT OR IGNORE INTO prepared VALUES (?)" if prepared else "DELETE FROM prepared WHERE run = ?", (run,))
 
     def worker_began(self, batch: BatchKey, pid: int, started: float) -> None:
-        with self._write() as db:
+        with self.write() as db:
             db.execute("INSERT OR REPLACE INTO worker VALUES (?, ?, ?, ?)", (*batch, pid, started))
 
     def worker_ended(self, batch: BatchKey) -> None:
-        with self._write() as db:
+        with self.write() as db:
             db.execute("DELETE FROM worker WHERE project = ? AND batch = ?", batch)
 
     def workers(self) -> list[tuple[BatchKey, int, float]]:
@@ -123,7 +122,7 @@ class Journal:
         return [((project, batch), pid, started) for project, batch, pid, started in rows]
 
     def log(self, batch: BatchKey | None, level: Level, public: str, private: str | None = None) -> None:
-        with self._write() as db:
+        with self.write() as db:
             db.execute(
                 "INSERT INTO event (at, project, batch, level, public, private) VALUES (?, ?, ?, ?, ?, ?)",
                 (_now(), *(batch or (None, None)), level, public, private),
@@ -138,19 +137,15 @@ class Journal:
             ).fetchall()
         return [Event(id=nr, at=at, level=level, public=public, private=private) for nr, at, level, public, private in rows]
 
-    def departed(self, batch: BatchKey, what: str, name: str, size: int, sha256: str) -> None:
-        with self._write() as db:
-            db.execute(
-                "INSERT INTO departure (at, project, batch, what, name, size, sha256) VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (_now(), *batch, what, name, size, sha256),
-            )
-
     def departures(self, batch: BatchKey) -> list[tuple[str, str, int, str]]:
         """What left in a batch: what, name, size, SHA-256."""
-        with self._lock:
-            return self._db.execute(
-                "SELECT what, name, size, sha256 FROM departure WHERE project = ? AND batch = ? ORDER BY id", batch
-            ).fetchall()
+        with self.read() as db:
+            left = [entry for row in audit.rows(db) if (entry := audit.entry(row)).kind == "departure"]
+        return [
+            (entry.detail["what"], entry.detail["name"], entry.detail["size"], entry.detail["sha256"])
+            for entry in left
+            if (entry.project, entry.batch) == batch
+        ]
 
     def _runs(self, where: str, *values: object) -> Iterator[KnownRun]:
         with self._lock:
@@ -161,7 +156,14 @@ class Journal:
             )
 
     @contextmanager
-    def _write(self) -> Iterator[sqlite3.Connection]:
+    def read(self) -> Iterator[sqlite3.Connection]:
+        """The database, for this thread alone; nothing is to be written."""
+        with self._lock:
+            yield self._db
+
+    @contextmanager
+    def write(self) -> Iterator[sqlite3.Connection]:
+        """One transaction: all of the block is on the disk when it ends, or nothing where it raises."""
         with self._lock:
             self._db.execute("BEGIN IMMEDIATE")
             try:

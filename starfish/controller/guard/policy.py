@@ -10,7 +10,7 @@ from typing import Any
 from starfish.controller.errors import FileError, HomeError
 from starfish.controller.guard.presets import NAMES, RULES, Senseless, written
 from starfish.controller.located_yaml import Located, parse, read_text
-from starfish.tasks.disclosure import Limits
+from starfish.tasks.disclosure import OPEN, Limits
 
 Allowed = str | tuple[str, ...]
 """A word for a group ("all"), or the names themselves."""
@@ -49,6 +49,11 @@ class Policy:
             oracle=self.oracle,
             max_share=self.max_share,
         )
+
+    @property
+    def holds_back(self) -> bool:
+        """Whether tasks are limited at all."""
+        return self.limits != OPEN
 
     @property
     def digest(self) -> str:

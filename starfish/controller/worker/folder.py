@@ -2,6 +2,7 @@
 
 terms.json                          the project's tasks and definition, as the batch began with them
 rows.payload  flow.json             the frozen analysis rows, and how many rows went where
+rows.marks                          a mark for each of these rows
 updates/{seq}-{round}/{uid}.update  this site's update; at the coordinator everybody's
 models/{seq}-{round}.model          the global model that the round ended with
 report.json                         the report, once the batch is over
@@ -34,6 +35,10 @@ class BatchFolder:
     @property
     def rows(self) -> Path:
         return self.path / "rows.payload"
+
+    @property
+    def marks(self) -> Path:
+        return self.path / "rows.marks"
 
     @property
     def flow(self) -> Path:

@@ -12,6 +12,7 @@ from starfish.controller.data import eligible_mask, flow, read_mapping, read_sou
 from starfish.controller.worker.folder import BatchFolder
 from starfish.controller.worker.frozen import FrozenRows, freeze, thaw
 from starfish.controller.worker.kept import Kept
+from starfish.controller.worker.marks import marks
 from starfish.tasks import registry
 from starfish.tasks.api import Outcome, Task
 from starfish.tasks.errors import BadUpdate, NoEstimate, SiteRefusal
@@ -42,12 +43,13 @@ def forget() -> None:
     ROWS.clear()
 
 
-def prepare(work: str, site: str, source: str, mapping: Mapping[str, Any] | None) -> Result:
-    """Read and check the site's data, let every task look at its rows, freeze them. Raises TaskError, DataError."""
+def prepare(work: str, site: str, source: str, mapping: Mapping[str, Any] | None, key: str = "") -> Result:
+    """Read and check the site's data, let every task look at its rows, freeze and mark them (by `key`). Raises TaskError, DataError."""
     folder, terms = _opened(work)
     table = read_source(source)
     typed = typed_rows(table, terms.study, read_mapping(mapping, terms.study, table))
-    eligible = FrozenRows(typed.rows.take(eligible_mask(typed.rows, terms.study)))
+    chosen = eligible_mask(typed.rows, terms.study)
+    eligible = FrozenRows(typed.rows.take(chosen))
     counts = []
     for seq, task in terms.tasks.items():
         counted = flow(typed.rows, terms.study, task.variables if task.complete_cases else ())
@@ -59,8 +61,11 @@ def prepare(work: str, site: str, source: str, mapping: Mapping[str, Any] | None
             )
         task.check(rows)
         count = task.count(rows)
-        counts.append({"seq": seq, "used": count.used, "events": count.events, "excluded": dict(counted.excluded)})
+        counts.append(
+            {"seq": seq, "used": count.used, "events": count.events, "excluded": dict(counted.excluded), "variables": task.variables}
+        )
     digest = freeze(eligible.rows, folder.rows)
+    folder.write(folder.marks, marks(table, chosen, bytes.fromhex(key)))
     prepared = {"site": site, "registered": typed.rows.n, "tasks": counts, "rows_sha256": digest}
     folder.write_json(folder.flow, prepared)
     return prepared

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from starfish.controller.daemon.journal import Journal
+from starfish.controller.guard import audit
 
 BATCH = (7, 2)
 
@@ -22,7 +23,8 @@ def test_all_is_there_for_the_next_daemon(path: Path) -> None:
         journal.mark(11, failed=True)
         journal.worker_began(BATCH, 4711, 1.5)
         journal.log(BATCH, "error", "a row is refused", "row 3 is refused: 'x'")
-        journal.departed(BATCH, "update", "mid-artifacts", 3, "ab")
+        with journal.write() as db:
+            audit.append(db, "departure", BATCH, {"what": "update", "name": "mid-artifacts", "size": 3, "sha256": "ab"})
     with Journal(path) as journal:
         known = journal.known(11)
         assert known is not None

@@ -1,6 +1,7 @@
 """A policy says what it means, or the site does not come up."""
 
 import math
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -43,7 +44,7 @@ def test_standard_has_the_numbers_that_the_documents_name() -> None:
 
 def test_strict_is_nowhere_looser_than_standard_nor_standard_than_open() -> None:
     order = [preset(name) for name in NAMES]
-    for looser, stricter in zip(order, order[1:], strict=False):
+    for looser, stricter in pairwise(order):
         for name in ("min_rows", "min_cell", "min_events", "min_sites", "oracle"):
             assert getattr(stricter, name) >= getattr(looser, name), name
         for name in ("max_parameters", "max_share", "max_queries", "max_rounds", "by_name", "keep_keys_days"):

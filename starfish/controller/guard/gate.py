@@ -1,0 +1,130 @@
+"""Before a batch may begin here: is it allowed at all, on which rows, and must a person approve it?"""
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from importlib.metadata import entry_points
+from typing import Any
+
+from starfish.controller.daemon.journal import BatchKey, Journal
+from starfish.controller.guard import answers, audit, holds, rows
+from starfish.controller.guard.errors import Withheld
+from starfish.controller.guard.policy import Allowed, Policy
+from starfish.controller.guard.presets import RULES, written
+
+WAITS = "this site's part waits for a person's approval there"
+
+
+def admit(policy: Policy, terms: Mapping[str, Any], dataset: str, *, by_name: bool, isolated: bool) -> None:
+    """What needs no look at the data. `terms` as terms.json has them. Raises Withheld."""
+    if by_name and not policy.by_name:
+        raise Withheld(
+            "This site's policy allows no project that is joined by name: nobody can verify its terms, and nothing in it is sealed.",
+            rule="by_name",
+        )
+    models = [str(task["model"]) for task in terms["tasks"]]
+    for model in models:
+        if not _allows(policy.tasks, model):
+            raise Withheld(f"This site's policy does not allow the task {model}.", rule="tasks")
+    if not _allows(policy.datasets, dataset):
+        raise Withheld(
+            "This site's policy does not allow the dataset that answers for this project.",
+            rule="datasets",
+            private=f"The policy does not allow the dataset '{dataset}' (datasets).",
+        )
+    for model in models:
+        if not isolated and not _may_run_unisolated(policy.not_isolated, model):
+            raise Withheld(
+                f"This site can't isolate the code of {model}, and its policy does not allow it to run so.",
+                rule="not_isolated",
+                private=f"{model}: 'starfish site doctor' says why task code can't be isolated here; the policy decides (not_isolated).",
+            )
+
+
+def begin(journal: Journal, policy: Policy, batch: BatchKey) -> bytes:
+    """Nothing is known yet of the rows; the key by which the worker is to mark them. A policy that is new goes into the audit."""
+    with journal.write() as db:
+        answers.forget(db, batch)
+        _note(db, policy)
+        return rows.key(db)
+
+
+def prepared(
+    journal: Journal,
+    policy: Policy,
+    batch: BatchKey,
+    dataset: str,
+    terms: Mapping[str, Any],
+    tasks: Sequence[Mapping[str, Any]],
+    marks: bytes,
+) -> list[str]:
+    """Note what the batch reads; why it waits for a person, if it does. `tasks` and `marks` are the worker's, who has prepared them."""
+    found = hashlib.sha256(marks).hexdigest()
+    with journal.write() as db:
+        rows.remember(db, found, marks)
+        reasons = _reasons(db, policy, found, marks)
+        waits = holds.hold(db, batch, terms=digest(terms), rows=found, reasons=reasons)
+        answers.prepared(db, batch, dataset, found, tasks)
+    return reasons if waits else []
+
+
+def noted(journal: Journal, batch: BatchKey) -> bool:
+    """Whether it is known here what the batch reads."""
+    with journal.read() as db:
+        return answers.noted(db, batch)
+
+
+def cleared(journal: Journal, batch: BatchKey) -> bool:
+    """Whether it waits for nobody."""
+    with journal.read() as db:
+        return not holds.waits(db, batch)
+
+
+def may_answer(journal: Journal, policy: Policy, batch: BatchKey, task: int) -> None:
+    """Before a round is computed. Raises Withheld where its answer would be one too many."""
+    with journal.read() as db:
+        part = answers.part(db, batch, task)
+        if part is not None:
+            answers.may_answer(db, policy, part)
+
+
+def digest(terms: Mapping[str, Any]) -> str:
+    """Of what a person approves: the tasks with their parameters, and the variables."""
+    said = {key: terms[key] for key in ("project", "tasks", "definition")}
+    return hashlib.sha256(json.dumps(said, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _reasons(db: sqlite3.Connection, policy: Policy, found: str, marks: bytes) -> list[str]:
+    """Sentences for this site's people, who approve."""
+    if policy.approve == "never":
+        return []
+    reasons = ["The policy asks for a person's approval of each batch."] if policy.approve == "each-batch" else []
+    for near in rows.near(db, found, marks, policy.min_rows):
+        before = ", ".join(f"project {project}, batch {batch}" for project, batch in near.batches) or "an earlier batch"
+        count = f"{near.differ} row{'' if near.differ == 1 else 's'}"
+        reasons.append(
+            f"Its rows differ by {count} from those of {before}, and the policy's minimum is {policy.min_rows}: "
+            "the difference of the two answers would be about these alone."
+        )
+    return reasons
+
+
+def _allows(allowed: Allowed, name: str) -> bool:
+    return allowed == "all" or name in allowed
+
+
+def _may_run_unisolated(allowed: Allowed, model: str) -> bool:
+    if allowed in ("all", "none"):
+        return allowed == "all"
+    if allowed == "own":
+        return any(found.dist is not None and found.dist.name == "starfish" for found in entry_points(group="starfish.tasks", name=model))
+    return model in allowed
+
+
+def _note(db: sqlite3.Connection, policy: Policy) -> None:
+    """Which rules hold, whenever they are others than before."""
+    last = db.execute("SELECT entry FROM audit WHERE json_extract(entry, '$.kind') = 'policy' ORDER BY nr DESC LIMIT 1").fetchone()
+    if last is None or json.loads(last[0])["detail"]["policy"] != policy.digest:
+        said = {rule.name: written(getattr(policy, rule.name)) for rule in RULES}
+        audit.append(db, "policy", None, {"policy": policy.digest, "preset": policy.preset, "rules": said})
