@@ -14,7 +14,7 @@ from django.db.models import Model, Q, QuerySet
 from django.utils import timezone
 
 from starfish.protocol.problems import Forbidden, NotFound
-from starfish.router.models import Artifact, Invitation, Project, ProjectParticipant, Run, Site
+from starfish.router.models import Artifact, Invitation, Letter, Project, ProjectParticipant, Run, Site
 
 M = TypeVar("M", bound=Model)
 
@@ -152,7 +152,7 @@ def project_by_id(caller: Caller, project_id: int) -> Project:
 
 def visible_invitations(caller: Caller) -> QuerySet[Invitation]:
     """A coordinator's own, and those for a site of its name."""
-    invitations = Invitation.objects.select_related("project__site")
+    invitations = Invitation.objects.select_related("project__site").prefetch_related("project__site__cards")
     if caller.administrator:
         return invitations
     names = Site.objects.filter(pk__in=caller.site_ids).values("name")
@@ -176,6 +176,14 @@ def sites_with_visible_cards(caller: Caller) -> QuerySet[Site]:
 def site_with_cards(caller: Caller, **which: Any) -> Site:
     """By `pk` or `uid`. Raises NotFound."""
     return _one(sites_with_visible_cards(caller).filter(**which), SITE_NOT_FOUND)
+
+
+def readable_letters(caller: Caller, project_id: int, uid: UUID) -> QuerySet[Letter]:
+    """Those to the member of that uid: for itself and for the coordinator; to others there is no such site. Raises NotFound."""
+    project = project_by_id(caller, project_id)
+    if not caller.acts_for(project.site_id):
+        _one(Site.objects.filter(uid=uid, pk__in=caller.site_ids), SITE_NOT_FOUND)
+    return Letter.objects.filter(project=project, site__uid=uid)
 
 
 def run_by_id(caller: Caller, run_id: int) -> Run:

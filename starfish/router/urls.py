@@ -13,7 +13,10 @@ from rest_framework.routers import APIRootView, DefaultRouter
 
 from starfish.router import health
 from starfish.router.api.accounts import GroupView, UserView
+from starfish.router.api.cards import CardView
 from starfish.router.api.enrol import EnrolView
+from starfish.router.api.invitations import InvitationView
+from starfish.router.api.manifests import ManifestView
 from starfish.router.api.permissions import Account
 from starfish.router.api.projects import ParticipantView, ProjectView
 from starfish.router.api.run_actions import RunActionView
@@ -51,6 +54,7 @@ router.register("groups", GroupView)
 router.register("sites", SiteView)
 router.register("projects", ProjectView)
 router.register("project-participants", ParticipantView)
+router.register("invitations", InvitationView)
 router.register("runs", RunView)
 router.register("runs-action", RunActionView, basename="runs-action")
 
@@ -71,6 +75,14 @@ api: list[URLPattern | URLResolver] = [
     path("runs", RunsWithoutSlash.as_view({"post": "create"})),
     path("runs/active/", active_runs),
     *routes.patterns,
+    path("sites/cards/", CardView.as_view({"get": "lookup"}), name="site-cards-lookup"),
+    path("sites/<str:pk>/cards/", CardView.as_view({"get": "list", "post": "create"}), name="site-cards"),
+    path("projects/<str:pk>/manifests/", ManifestView.as_view({"get": "list"}), name="project-manifests"),
+    path(
+        "projects/<str:pk>/manifests/<str:version>/<str:site_uid>/",
+        ManifestView.as_view({"get": "retrieve", "put": "update"}),
+        name="project-manifest",
+    ),
     path("", include(router.urls)),
 ]
 urlpatterns = [

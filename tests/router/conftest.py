@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from starfish.router import credentials
+from tests.router.trust import Sealed
 from tests.router.world import World
 
 
@@ -20,3 +21,8 @@ def _quick_and_clean(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 @pytest.fixture
 def world(db: None) -> World:
     return World.new()
+
+
+@pytest.fixture
+def sealed(world: World) -> Sealed:
+    return Sealed.new(world)

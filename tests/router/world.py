@@ -33,12 +33,12 @@ class Http:
 
     authorization: str | None
 
-    def send(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
+    def send(self, method: str, path: str, body: Any = None, *, kind: str = "application/json", **headers: str) -> Any:
         if self.authorization:
             headers["authorization"] = self.authorization
         data = body if isinstance(body, (bytes, str)) else json.dumps({} if body is None else body)
         target = path if path.startswith("/") else BASE + path
-        return Client(raise_request_exception=False).generic(method, target, data, content_type="application/json", headers=headers)
+        return Client(raise_request_exception=False).generic(method, target, data, content_type=kind, headers=headers)
 
     def get(self, path: str, **query: Any) -> Any:
         text = "&".join(f"{name}={value}" for name, value in query.items())

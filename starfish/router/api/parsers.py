@@ -27,6 +27,18 @@ class StrictJSONParser(BaseParser):
             raise Invalid(str(error)) from error
 
 
+class BytesParser(BaseParser):
+    """`application/octet-stream`, at most MAX_JSON_BYTES: what is sealed, and read by nobody here."""
+
+    media_type = "application/octet-stream"
+
+    def parse(self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None) -> Any:
+        data = stream.read(settings.MAX_JSON_BYTES + 1)
+        if len(data) > settings.MAX_JSON_BYTES:
+            raise TooLarge(f"At most {settings.MAX_JSON_BYTES} bytes are taken here (MAX_JSON_BYTES).")
+        return data
+
+
 class BoundedMultiPartParser(MultiPartParser):
     """An upload, at most MAX_UPLOAD_BYTES; Django keeps what is large on the disk."""
 

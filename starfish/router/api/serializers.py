@@ -22,7 +22,7 @@ class StrictNumber(serializers.IntegerField):
         return super().to_internal_value(data)
 
 
-def _id(**options: Any) -> StrictNumber:
+def record_id(**options: Any) -> StrictNumber:
     return StrictNumber(min_value=1, max_value=LARGEST_ID, **options)
 
 
@@ -53,7 +53,7 @@ class Heartbeat(serializers.Serializer[Any]):
 class ProjectRequest(serializers.Serializer[Any]):
     name = StrictText(max_length=200)
     description = StrictText(max_length=TEXT, allow_blank=True, default="")
-    site = _id()
+    site = record_id()
     tasks = serializers.JSONField(default=list)  # type: ignore[arg-type]
     definition = serializers.DictField(default=dict)
     joining = serializers.ChoiceField(choices=Project.Joining.values, default=Project.Joining.BY_NAME)
@@ -61,8 +61,8 @@ class ProjectRequest(serializers.Serializer[Any]):
 
 
 class ParticipantRequest(serializers.Serializer[Any]):
-    site = _id()
-    project = _id()
+    site = record_id()
+    project = record_id()
     role = StrictText(max_length=20, default="PA")
     notes = StrictText(max_length=TEXT, allow_blank=True, default="")
 
@@ -80,15 +80,15 @@ class StatusRequest(serializers.Serializer[Any]):
 
 
 class ActionRequest(serializers.Serializer[Any]):
-    run = _id()
+    run = record_id()
     action = serializers.ChoiceField(choices=["stop", "restart"])
     role = serializers.ChoiceField(choices=ROLE_WORDS, required=False)
-    project = _id(required=False)
+    project = record_id(required=False)
     batch = _number(required=False)
 
 
 class UploadRequest(serializers.Serializer[Any]):
-    run = _id()
+    run = record_id()
     task_seq = _number()
     round_seq = _number()
     artifacts = serializers.ListField(child=serializers.FileField(allow_empty_file=True), required=False)
