@@ -106,8 +106,6 @@ LOAD, EQUAL, AT_LEAST, ANY_BIT, AND, RETURN = 0x20, 0x15, 0x35, 0x45, 0x54, 0x06
 ALLOW, KILL, REFUSE, NOT_HERE = 0x7FFF_0000, 0x8000_0000, 0x0005_0000 | errno.EACCES, 0x0005_0000 | errno.ENOSYS
 NUMBER, ARCHITECTURE, ARGUMENTS = 0, 4, 16
 FILTER_MODE = 2
-INSTRUCTION = 8
-"""Bytes."""
 DENY = -1
 """A jump to the refusal, which is the last instruction."""
 
@@ -116,10 +114,14 @@ Instruction = tuple[int, int, int, int]
 
 
 def filter_calls() -> None:
-    """From now on, for this process and all that it starts. `no_new_privs` must be set. Raises Unavailable."""
-    instructions = _assembled(program(platform.machine()))
-    kept = ctypes.create_string_buffer(instructions)
-    wanted = struct.pack("@HP", len(instructions) // INSTRUCTION, ctypes.addressof(kept))
+    """From now on, for this process and all that it starts. New privileges must be renounced. Raises Unavailable."""
+    install(program(platform.machine()))
+
+
+def install(instructions: list[Instruction]) -> None:
+    """Let every system call go through this program. Raises Unavailable."""
+    kept = ctypes.create_string_buffer(_assembled(instructions))
+    wanted = struct.pack("@HP", len(instructions), ctypes.addressof(kept))
     prctl(PR_SET_SECCOMP, ctypes.c_ulong(FILTER_MODE), wanted, refused="the system takes no filter of system calls")
 
 

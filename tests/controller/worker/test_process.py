@@ -1,6 +1,9 @@
 """The worker's handle, with real processes: answers, refusals, deaths, and an end that leaves nobody behind."""
 
+import json
 import os
+import re
+import socket
 import subprocess
 import sys
 import threading
@@ -11,9 +14,12 @@ from pathlib import Path
 import psutil
 import pytest
 
+from starfish.controller.worker.environment import INHERITED, ONE_THREAD, READS
 from starfish.controller.worker.process import Worker, WorkerDied, WorkerEnded, WorkerRefused, end_marked, end_tree, mark_of
+from starfish.controller.worker.tracing import MARK
 
 CHILD = (sys.executable, str(Path(__file__).with_name("child.py")))
+ALLOWED = {*INHERITED, *ONE_THREAD, "PYTHONHASHSEED", "PYTHONUNBUFFERED", "TMPDIR", MARK, READS, "STARFISH_WORKER_FD"}
 SLEEPER = (sys.executable, "-c", "import time\nwhile True: time.sleep(60)")
 
 
@@ -151,3 +157,51 @@ def test_an_answer_that_is_none_ends_the_worker(worker: Worker, said: str) -> No
     with pytest.raises(WorkerDied, match="none of its protocol"):
         worker.call("babble", {"said": said})
     assert gone(worker.pid)
+
+
+def test_nothing_of_a_real_worker_shows_a_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its environment, its open files and its command line, as the system shows them."""
+    secret, work = "a-secret-of-the-daemon", tmp_path / "home" / "batches" / "1-1"
+    work.mkdir(parents=True)
+    for name in ("STARFISH_HOME", "DATABASE_PASSWORD", "HTTPS_PROXY", "HOME"):
+        monkeypatch.setenv(name, secret)
+    (tmp_path / "home" / "token").write_text(secret)
+    source = tmp_path / "rows.csv"
+    source.touch()
+    with (tmp_path / "home" / "token").open() as held, socket.socket() as connection:
+        os.set_inheritable(held.fileno(), True)
+        os.set_inheritable(connection.fileno(), True)
+        worker = Worker(work, (source,))
+        try:
+            with pytest.raises(WorkerDied):
+                worker.call("no such step", {})
+        finally:
+            worker.end()
+        worker = Worker(work, (source,))
+        try:
+            assert soon(lambda: "is isolated" in (work / "worker.log").read_text() or "isolated:" in (work / "worker.log").read_text())
+            process = psutil.Process(worker.pid)
+            environment = process.environ()
+            opened = {os.readlink(entry.path) for entry in os.scandir(f"/proc/{worker.pid}/fd")} if sys.platform == "linux" else set()
+            assert process.cmdline()[1:] == ["-P", "-m", "starfish.controller.worker.main"]
+        finally:
+            worker.end()
+    assert secret not in json.dumps(environment)
+    assert set(environment) <= ALLOWED
+    kinds = {re.sub(r":\[\d+\]", "", path) for path in opened}
+    assert kinds <= {"pipe", str(work / "worker.log")}, kinds
+    assert (work / "worker.log").stat().st_mode & 0o077 == 0
+
+
+def test_no_worker_imports_what_a_task_has_left_in_its_folder(work: Path) -> None:
+    """It would run before the next worker has shut itself in."""
+    for name in ("json.py", "numpy.py", "starfish.py", "sitecustomize.py", "usercustomize.py"):
+        (work / name).write_text("open('taken', 'w').write('x')")
+    worker = Worker(work)
+    try:
+        with pytest.raises(WorkerDied):
+            worker.call("no such step", {})
+    finally:
+        worker.end()
+    assert "KeyError: 'no such step'" in (work / "worker.log").read_text()
+    assert not (work / "taken").exists()
