@@ -18,8 +18,8 @@ def main() -> None:
     temporary(work).mkdir(exist_ok=True)
     from starfish.controller.worker.answers import serve
 
-    with os.fdopen(int(os.environ["STARFISH_WORKER_FD"]), "w", encoding="utf-8") as answers:
-        serve(answers)
+    # Not closed before the process ends: an error's traceback is in the log by then.
+    serve(os.fdopen(int(os.environ["STARFISH_WORKER_FD"]), "w", encoding="utf-8"))
 
 
 if __name__ == "__main__":
