@@ -7,8 +7,9 @@ import stat
 import subprocess
 import sys
 import threading
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -20,15 +21,29 @@ from starfish.sdk import Client, Unauthorized
 from tests.controller.daemon.conftest import until
 from tests.support.servers import Databases, Server, serving
 
-CHANGE = """
+SITES = """
+import json, secrets, uuid
 from datetime import timedelta
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.utils import timezone
+from starfish.router.credentials import token_digest
+from starfish.router.models import Site, SiteToken
+made, now = [], timezone.now()
+with transaction.atomic():
+    for number in range(20):
+        site = Site.objects.create(name=f"site {number}", uid=uuid.uuid4(), owner=User.objects.create_user(f"account {number}"))
+        token = secrets.token_urlsafe(32)
+        dates = {"created_at": now - timedelta(days=300), "expires_at": now + timedelta(days=65)}
+        SiteToken.objects.create(site=site, sha256=token_digest(token), **dates)
+        made.append({"id": site.pk, "uid": str(site.uid), "name": site.name, "token": token})
+print(json.dumps(made))
+"""
+EXPIRE = """
 from django.utils import timezone
 from starfish.router.models import SiteToken
-now = timezone.now()
-SiteToken.objects.filter(site__uid={uid!r}, replaces=None).update({what})
+SiteToken.objects.filter(site__uid={uid!r}, replaces=None).update(expires_at=timezone.now())
 """
-AGED = "created_at=now - timedelta(days=300), expires_at=now + timedelta(days=65)"
-EXPIRED = "expires_at=now"
 KILLED = """
 import os, signal, sys
 from starfish.controller.config import Home
@@ -50,45 +65,53 @@ TokenKeeper(home, home.load(), client).look()
 """
 
 
+@dataclass(frozen=True, kw_only=True)
+class Enrolled:
+    """A site at the router."""
+
+    id: int
+    uid: str
+    name: str
+    token: str
+
+
 @pytest.fixture(scope="module")
 def server(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with serving("serve", tmp_path_factory.mktemp("tokens"), databases) as running:
         yield running
 
 
+@pytest.fixture(scope="module")
+def enrolled(server: Server) -> Iterator[Enrolled]:
+    """As many as the tests need, each with 65 of its token's 365 days left."""
+    made = server.manage("shell", "--verbosity", "0", "-c", SITES)
+    return iter([Enrolled(**it) for it in json.loads(made)])
+
+
 @pytest.fixture
-def home(server: Server, tmp_path: Path) -> Home:
-    """Of a site whose token has 65 of its 365 days left."""
-    name, uid, token = f"site {uuid.uuid4().hex}", str(uuid.uuid4()), secrets.token_urlsafe(32)
-    code = json.loads(server.starfish("router", "enrol-code", "--name", name, "--json"))["code"]
-    client = Client(server.url)
-    site = client.enrol(code, uid, token)
-    client.close()
-    made = Home(tmp_path / "home")
-    made.create(SiteConfig(router=server.url, uid=uid, name=name, site_id=site.id, auth="token"), token)
-    change(server, made, AGED)
+def home(server: Server, enrolled: Iterator[Enrolled], tmp_path: Path) -> Home:
+    site, made = next(enrolled), Home(tmp_path / "home")
+    made.create(SiteConfig(router=server.url, uid=site.uid, name=site.name, site_id=site.id, auth="token"), site.token)
     return made
 
 
-def change(server: Server, home: Home, what: str) -> None:
-    server.manage("shell", "--verbosity", "0", "-c", CHANGE.format(uid=home.load().uid, what=what))
+def expire(server: Server, home: Home) -> None:
+    """The token that is in force."""
+    server.manage("shell", "--verbosity", "0", "-c", EXPIRE.format(uid=home.load().uid))
 
 
 def look(home: Home) -> None:
-    client = home.client()
-    TokenKeeper(home, home.load(), client).look()
-    client.heartbeat(home.load().uid)
-    client.close()
+    with closing(home.client()) as client:
+        TokenKeeper(home, home.load(), client).look()
+        client.heartbeat(home.load().uid)
 
 
 def works(home: Home, token: str | None = None) -> bool:
-    client = Client(home.load().router, token=token or home.token_file.read_text())
-    try:
-        return client.token_life().left > 0
-    except Unauthorized:
-        return False
-    finally:
-        client.close()
+    with closing(Client(home.load().router, token=token or home.token_file.read_text())) as client:
+        try:
+            return client.token_life().left > 0
+        except Unauthorized:
+            return False
 
 
 def test_it_is_renewed_when_less_than_a_third_is_left(home: Home) -> None:
@@ -122,10 +145,9 @@ def test_a_daemon_that_is_killed_leaves_a_site_that_works(home: Home, point: str
 def test_a_site_that_was_down_when_its_old_token_ended_goes_on_with_the_new_one(server: Server, home: Home) -> None:
     new = secrets.token_urlsafe(32)
     home.next_token_file.write_text(new)
-    client = home.client()
-    client.renew_token(new)
-    client.close()
-    change(server, home, EXPIRED)
+    with closing(home.client()) as client:
+        client.renew_token(new)
+    expire(server, home)
     assert not works(home)
     look(home)
     assert home.token_file.read_text() == new
@@ -135,7 +157,7 @@ def test_a_site_that_was_down_when_its_old_token_ended_goes_on_with_the_new_one(
 def test_where_no_token_is_good_both_stay_and_the_operator_can_extend(server: Server, home: Home) -> None:
     old, new = home.token_file.read_text(), secrets.token_urlsafe(32)
     home.next_token_file.write_text(new)
-    change(server, home, EXPIRED)
+    expire(server, home)
     with pytest.raises(Unauthorized, match="starfish router extend"):
         look(home)
     assert (home.token_file.read_text(), home.next_token_file.read_text()) == (old, new)
@@ -154,11 +176,10 @@ def test_a_next_token_that_is_none_is_left_and_another_made(home: Home) -> None:
 
 
 def test_others_of_the_same_home_go_on_over_a_renewal(home: Home) -> None:
-    before = home.client()
-    before.heartbeat(home.load().uid)
-    look(home)
-    assert before.site_by_uid(home.load().uid).name == home.load().name
-    before.close()
+    with closing(home.client()) as before:
+        before.heartbeat(home.load().uid)
+        look(home)
+        assert before.site_by_uid(home.load().uid).name == home.load().name
 
 
 def test_a_daemon_renews_by_itself_and_nobody_notices(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,7 +202,7 @@ def test_a_daemon_renews_by_itself_and_nobody_notices(home: Home, monkeypatch: p
 
 def test_a_password_needs_none(home: Home) -> None:
     config = SiteConfig(router="http://127.0.0.1:9", uid="x", name="x", site_id=1, auth="basic", username="x")
-    before: Callable[[], list[str]] = lambda: sorted(os.listdir(home.path))  # noqa: E731
-    there = before()
-    TokenKeeper(home, config, Client(config.router)).look()
-    assert before() == there
+    before = sorted(os.listdir(home.path))
+    with closing(Client(config.router)) as client:
+        TokenKeeper(home, config, client).look()
+    assert sorted(os.listdir(home.path)) == before
