@@ -41,6 +41,7 @@ def run(home: Home, *, stop: threading.Event | None = None, starting: Callable[[
 
     Raises NotNow where another daemon has this home, HomeError.
     """
+    os.umask(0o077)  # the home is its user's alone, in a copy too
     config, policy = home.load(), read_policy(home.policy_file)
     with only_daemon(home), _log_to(home.path / "daemon.log"):
         stop = stop or _stop_on_signals()
