@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from starfish.cli import doctor, guard
 from starfish.cli.session import Session, WrongUsage, command, noun
 
 if TYPE_CHECKING:
@@ -12,9 +13,7 @@ if TYPE_CHECKING:
 
     from starfish.controller.api import SiteStatus
 
-app = noun("This site: make it, start its daemon, see how it is.")
-
-LATER_POLICIES = ("standard", "strict")
+app = noun("This site: make it, start its daemon, see how it is, and what it allows.")
 
 
 @command(app)
@@ -25,7 +24,9 @@ def init(
     enrol: Annotated[str | None, typer.Option("--enrol", metavar="CODE", help="The one-time code from the server's operator.")] = None,
     username: Annotated[str | None, typer.Option("--username", help="An account that exists, instead of a code.")] = None,
     password_file: Annotated[Path | None, typer.Option("--password-file", help="A file that holds the account's password.")] = None,
-    policy: Annotated[str, typer.Option("--policy", help="What the site allows: open (for public data).")] = "open",
+    policy: Annotated[
+        str, typer.Option("--policy", help="What it allows: standard, strict, or open (for public data).")
+    ] = "standard",
     insecure: Annotated[bool, typer.Option("--insecure", help="Allow plain http to another machine.")] = False,
 ) -> None:
     """Make a site, and enrol it at a Routing Server.
@@ -36,21 +37,26 @@ def init(
 
     _check_policy(policy)
     if enrol is not None and username is None and password_file is None:
-        site = Site.enrol(session.home_path, router=router, code=enrol.strip(), name=name, insecure=insecure)
+        site = Site.enrol(session.home_path, router=router, code=enrol.strip(), name=name, insecure=insecure, policy=policy)
     elif enrol is None and username is not None and password_file is not None:
         if not name:
             raise WrongUsage('give the site a name: --name "Hospital A".')
         password = _password(password_file)
-        site = Site.register(session.home_path, router=router, name=name, username=username, password=password, insecure=insecure)
+        site = Site.register(
+            session.home_path, router=router, name=name, username=username, password=password, insecure=insecure, policy=policy
+        )
     else:
         raise WrongUsage("say how the site logs in: either --enrol CODE, or --username NAME with --password-file FILE.")
     made = site.home.load()
     if name and made.name != name:
         session.note(f"The Routing Server's operator has named this site '{made.name}', not '{name}'; that name holds.")
+    told = {"home": str(site.home.path), "name": made.name, "uid": made.uid, "site_id": made.site_id, "router": made.router}
     session.result(
-        {"home": str(site.home.path), "name": made.name, "uid": made.uid, "site_id": made.site_id, "router": made.router},
+        told | {"policy": made.policy, "fingerprint": site.fingerprint().fingerprint},
         lambda made: (
-            f"'{made['name']}' is made in {made['home']}.\nNext: 'starfish site up' starts it, 'starfish dataset add' gives it data."
+            f"'{made['name']}' is made in {made['home']}, under the policy '{made['policy']}'.\n"
+            f"Its fingerprint, by which others know it on the telephone: {made['fingerprint']}\n"
+            "Next: 'starfish site up' starts it, 'starfish dataset add' gives it data."
         ),
     )
 
@@ -86,6 +92,24 @@ def status(session: Session) -> None:
     session.result(session.site.status(), _status)
 
 
+@command(app)
+def fingerprint(session: Session) -> None:
+    """Show the fingerprint of this site's keys, to be read out on the telephone."""
+    session.result(session.site.fingerprint(), lambda it: f"{it.site}, card {it.version}: {it.fingerprint}")
+
+
+@command(app)
+def rotate(session: Session) -> None:
+    """Make new keys, which the present ones vouch for. Open invitations of this site's end."""
+    session.result(
+        session.site.rotate(),
+        lambda it: (
+            f"{it.site} has new keys, card {it.version}: {it.fingerprint}\n"
+            "Projects take them up with their next batch; a stolen key can rotate too, so tell the others by telephone."
+        ),
+    )
+
+
 def _status(status: "SiteStatus") -> "RenderableType":
     from starfish.cli.tables import facts
 
@@ -98,6 +122,7 @@ def _status(status: "SiteStatus") -> "RenderableType":
             "Routing Server": status.router,
             "Seen there as": connected if status.reachable else f"unknown: {status.problem}",
             "Policy": status.policy,
+            "Fingerprint": status.fingerprint,
             "Datasets": ", ".join(status.datasets) or "none; 'starfish dataset add NAME SOURCE' adds one",
             "Active runs": "\n".join(status.active_runs) or ("none" if status.reachable else "unknown"),
             "uid": status.uid,
@@ -106,7 +131,11 @@ def _status(status: "SiteStatus") -> "RenderableType":
 
 
 def _check_policy(policy: str) -> None:
-    if policy in LATER_POLICIES:
-        raise WrongUsage(f"the policy '{policy}' arrives with the sealing milestone; until then only 'open' exists, for public data.")
-    if policy != "open":
-        raise WrongUsage(f"there is no policy '{policy}'; only 'open' exists now.")
+    from starfish.controller.guard.presets import NAMES
+
+    if policy not in NAMES:
+        raise WrongUsage(f"there is no policy '{policy}'; there are: {', '.join(NAMES)}.")
+
+
+guard.register(app)
+doctor.register(app)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from starfish.controller.errors import HomeError
 
@@ -87,6 +87,14 @@ def locked(path: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def replacing(path: Path, *, mode: int = 0o600) -> Iterator[BinaryIO]:
+    """A file to write to, which durably takes the place of `path` where the block ends without an error."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _replacing(path, mode) as descriptor, os.fdopen(os.dup(descriptor), "wb") as file:
+        yield file
 
 
 @contextmanager

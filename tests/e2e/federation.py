@@ -98,10 +98,10 @@ class Federation:
     def coordinator(self) -> Member:
         return next(iter(self.members.values()))
 
-    def add(self, name: str, source: Path, *, up: bool = True) -> Member:
+    def add(self, name: str, source: Path, *, up: bool = True, policy: str = "open") -> Member:
         code = json.loads(self.server.starfish("router", "enrol-code", "--name", name, "--json"))["code"]
         member = Member(name=name, home=self.folder / f"site-{len(self.members)}")
-        member.run("site", "init", "--router", self.server.url, "--name", name, "--enrol", code, "--policy", "open")
+        member.run("site", "init", "--router", self.server.url, "--name", name, "--enrol", code, "--policy", policy)
         member.run("dataset", "add", "patients", str(source))
         self.members[name] = member
         if up:
@@ -109,9 +109,17 @@ class Federation:
         return member
 
     def open_project(self, project: Path, name: str) -> None:
-        self.coordinator.run("project", "create", str(project), "--dataset", "patients")
+        self.coordinator.run("project", "create", str(project), "--by-name", "--dataset", "patients")
         for member in list(self.members.values())[1:]:
             member.run("project", "join", name, "--dataset", "patients")
+
+    def open_sealed_project(self, project: Path, name: str) -> None:
+        """By invitation; the lines go from hand to hand here."""
+        self.coordinator.run("project", "create", str(project), "--by-invitation", "--dataset", "patients")
+        for member in list(self.members.values())[1:]:
+            line = self.coordinator.run("project", "invite", name, "--site", member.name).stdout.strip()
+            member.run("project", "join", line, "--dataset", "patients")
+        self.coordinator.run("project", "approve", name)
 
     def status(self, project: str) -> dict[str, Any]:
         """`run show --json` as the coordinator sees it."""

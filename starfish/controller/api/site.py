@@ -16,8 +16,10 @@ from starfish.controller.errors import HomeError, NotAllowed, NotNow
 
 if TYPE_CHECKING:
     from starfish.controller.api.datasets import DatasetActions
+    from starfish.controller.api.guard import GuardActions
     from starfish.controller.api.projects import ProjectActions
     from starfish.controller.api.runs import RunActions
+    from starfish.controller.trust.admission import Trusted
     from starfish.protocol.messages import Site as RouterSite
     from starfish.sdk import Client
 
@@ -34,12 +36,23 @@ class SiteStatus:
     uid: str
     router: str
     policy: str
+    fingerprint: str
     daemon: bool
     reachable: bool
     connected: bool | None
     problem: str | None
     datasets: list[str]
     active_runs: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fingerprint:
+    """A site's present card, as its people read it out."""
+
+    site: str
+    version: int
+    fingerprint: str
+    recipient: str
 
 
 class Site:
@@ -56,6 +69,9 @@ class Site:
 
     def close(self) -> None:
         """End the connection to the Routing Server, where one was made; the next call makes a new one."""
+        if "trusted" in self.__dict__:
+            self.trusted.store.close()
+            del self.trusted
         if "client" in self.__dict__:
             self.client.close()
             del self.client
@@ -80,6 +96,34 @@ class Site:
         return self.home.client()
 
     @cached_property
+    def trusted(self) -> "Trusted":
+        """What this site has to tell the true from the false with; its cards are at the Routing Server. Raises HomeError, Untrusted."""
+        from starfish.controller.trust.admission import Trusted, announce
+        from starfish.controller.trust.store import TrustStore
+
+        keys = self.home.keys
+        keys.make(self.config.uid, self.config.name)
+        trusted = Trusted(client=self.client, store=TrustStore(self.home.trust_file), keys=keys)
+        announce(trusted, self.site_id)
+        return trusted
+
+    def fingerprint(self) -> Fingerprint:
+        """By which others know this site on the telephone. Makes its keys where it has none; asks nobody. Raises HomeError."""
+        from starfish.sealing.keys import fingerprint
+
+        card = self.home.keys.make(self.config.uid, self.config.name).card
+        return Fingerprint(site=card.name, version=card.version, fingerprint=fingerprint(card), recipient=card.recipient)
+
+    def rotate(self) -> Fingerprint:
+        """New keys, which the present ones vouch for; open invitations of this site's end. Raises HomeError, Untrusted."""
+        from starfish.controller.trust.admission import announce
+
+        trusted = self.trusted
+        trusted.keys.rotate()
+        announce(trusted, self.site_id)
+        return self.fingerprint()
+
+    @cached_property
     def datasets(self) -> "DatasetActions":
         from starfish.controller.api.datasets import DatasetActions
 
@@ -97,8 +141,16 @@ class Site:
 
         return RunActions(self)
 
+    @cached_property
+    def guard(self) -> "GuardActions":
+        from starfish.controller.api.guard import GuardActions
+
+        return GuardActions(self)
+
     @staticmethod
-    def enrol(home: Path | str, *, router: str, code: str, name: str | None = None, insecure: bool = False) -> "Site":
+    def enrol(
+        home: Path | str, *, router: str, code: str, name: str | None = None, insecure: bool = False, policy: str = "standard"
+    ) -> "Site":
         """Make a site with a one-time code. Its token is made and stored first: after a lost answer the same call goes on."""
         from starfish.sdk import Client
 
@@ -107,11 +159,14 @@ class Site:
                 return client.enrol(code, config.uid, token)
 
         site = Site(home)
-        site._make(ask, router=router, name=name or "", auth="token", secret=secrets.token_urlsafe(32), insecure=insecure)
+        secret = secrets.token_urlsafe(32)
+        site._make(ask, router=router, name=name or "", auth="token", secret=secret, insecure=insecure, policy=policy)
         return site
 
     @staticmethod
-    def register(home: Path | str, *, router: str, name: str, username: str, password: str, insecure: bool = False) -> "Site":
+    def register(
+        home: Path | str, *, router: str, name: str, username: str, password: str, insecure: bool = False, policy: str = "standard"
+    ) -> "Site":
         """Make a site with an account that exists. Safe to repeat after a lost answer."""
         from starfish.sdk import Client, NotFound
 
@@ -123,7 +178,7 @@ class Site:
                     return client.create_site(name, config.uid, "")
 
         site = Site(home)
-        site._make(ask, router=router, name=name, auth="basic", username=username, secret=password, insecure=insecure)
+        site._make(ask, router=router, name=name, auth="basic", username=username, secret=password, insecure=insecure, policy=policy)
         return site
 
     def up(self, starting: Callable[[], None] = lambda: None) -> None:
@@ -155,7 +210,8 @@ class Site:
             name=config.name,
             uid=config.uid,
             router=config.router,
-            policy=config.policy,
+            policy=self._preset(),
+            fingerprint=self.fingerprint().fingerprint,
             daemon=self.home.daemon_pid() is not None,
             reachable=problem is None,
             connected=connected,
@@ -163,6 +219,12 @@ class Site:
             datasets=[dataset.name for dataset in self.home.datasets.all()],
             active_runs=active,
         )
+
+    def _preset(self) -> str:
+        """As the file says now."""
+        from starfish.controller.guard.policy import read_policy
+
+        return read_policy(self.home.policy_file).preset
 
     def _make(
         self,
@@ -173,13 +235,23 @@ class Site:
         auth: Literal["token", "basic"],
         secret: str,
         insecure: bool,
+        policy: str,
         username: str | None = None,
     ) -> None:
         """Write the home, ask the Routing Server, write down its answer. Where it refuses, a home made now goes again."""
         from starfish.sdk import NotFound, Problem
 
         router = checked_router(router, insecure=insecure)
-        wanted = SiteConfig(router=router, uid=str(uuid.uuid4()), name=name, site_id=None, auth=auth, username=username, insecure=insecure)
+        wanted = SiteConfig(
+            router=router,
+            uid=str(uuid.uuid4()),
+            name=name,
+            site_id=None,
+            auth=auth,
+            username=username,
+            insecure=insecure,
+            policy=policy,
+        )
         begun = self.home.exists
         config = self._begun(wanted, secret) if begun else wanted
         if not begun:
@@ -193,6 +265,7 @@ class Site:
                 raise NotNow(f"There is no Routing Server at {router} (it knows no such page). Check the address.") from error
             raise
         self.home.save(replace(config, site_id=answer.id, name=answer.name))
+        self.home.keys.make(config.uid, answer.name)
 
     def _begun(self, wanted: SiteConfig, secret: str) -> SiteConfig:
         """What an earlier attempt, whose answer was lost, has written down. Raises NotNow where that one was another."""

@@ -1,7 +1,7 @@
 """One batch at this site: its folder, its worker, its log lines, and the failures that it may end with."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,24 +11,30 @@ from starfish.controller.config import Home, SiteConfig
 from starfish.controller.daemon.decide import Memory
 from starfish.controller.daemon.journal import BatchKey, Journal, Level
 from starfish.controller.guard.policy import Policy
+from starfish.controller.trust.admission import Trusted
+from starfish.controller.trust.wrapping import Wrapping
 from starfish.controller.worker.folder import BatchFolder
 from starfish.controller.worker.process import Refusal, Worker, WorkerDied
 from starfish.protocol.messages import Run
 from starfish.protocol.run_state import RunStatus
 from starfish.sdk import Client
 
-LINES_BYTES = 64 * 1024
-"""Of one batch of lines, as the Routing Server takes it."""
 LONGEST_LINE = 4000
 LIVES = 3
 """So often a step is begun with a new worker before the run is given up."""
 
 
 class RunFailed(Exception):
-    """This site's run cannot go on. `public` may leave; `private` is for this site's people."""
+    """This site's run cannot go on. `public` may leave; `private` is for this site's people.
 
-    def __init__(self, public: str, *, code: str, private: str | None = None, variable: str | None = None) -> None:
+    `wrapping`: how it may be told where the batch's terms were not accepted; else it is not.
+    """
+
+    def __init__(
+        self, public: str, *, code: str, private: str | None = None, variable: str | None = None, wrapping: Wrapping | None = None
+    ) -> None:
         super().__init__(public)
+        self.wrapping = wrapping
         self.public = public
         self.private = private or public
         self.code = code
@@ -48,6 +54,7 @@ class Site:
     client: Client
     journal: Journal
     policy: Policy
+    trusted: Trusted
     start_worker: Callable[[Path, tuple[Path, ...]], Worker] = Worker
 
 
@@ -56,6 +63,7 @@ class Batch:
 
     def __init__(self, site: Site, run: Run) -> None:
         self.home, self.config, self.client, self.journal, self.policy = site.home, site.config, site.client, site.journal, site.policy
+        self.trusted = site.trusted
         self._start_worker = site.start_worker
         self.key: BatchKey = (run.project, run.batch)
         self.folder = BatchFolder(self.home.work(run.project, run.batch))
@@ -65,11 +73,19 @@ class Batch:
         self.worker: Worker | None = None
         self.digests: dict[Path, str] = {}
         """Of the files that the worker has written, as it says."""
-        self._write_terms(run)
+        self.identity = _identity(run)
+        self.wrapping: Wrapping | None = None
+        """How what leaves and comes is sealed and opened; None until the batch's terms are checked: nothing does either before."""
 
     @property
     def work(self) -> str:
         return str(self.folder.path)
+
+    @property
+    def opened(self) -> Wrapping:
+        """For steps that come after the batch's terms were checked."""
+        assert self.wrapping is not None
+        return self.wrapping
 
     def memory(self, run: Run) -> Memory:
         """What is on the disk, as `decide` asks for it."""
@@ -78,13 +94,14 @@ class Batch:
         seq, turn = run.position
         previous = previous_position(run)
         return Memory(
+            verified=self.wrapping is not None,
             takes_part=not (run.coordinates and binding is not None and binding.source is None),
             failed=known is not None and known.failed,
             restarted=run.status is RunStatus.STANDBY and previous is None and self.journal.prepared(run.id),
             prepared=self.folder.rows.exists() and self.folder.flow.exists(),
-            has_last_model=previous is None or self.folder.model(*previous).exists(),
+            has_last_model=previous is None or self._is_here(self.folder.model(*previous)),
             has_update=self.folder.update(seq, turn, self.config.uid).exists(),
-            updates=frozenset(uid for uid, _ in self.folder.updates(seq, turn)),
+            updates=frozenset(uid for uid, file in self.folder.updates(seq, turn) if self._is_here(file)),
         )
 
     def call(self, name: str, **args: Any) -> dict[str, Any]:
@@ -126,8 +143,9 @@ class Batch:
 
     def unsent(self) -> str:
         """The public lines that were not sent yet, as many as go at once."""
+        most = self.wrapping.lines_bytes if self.wrapping else 0
         lines = self._unsent.read_bytes() if self._unsent.exists() else b""
-        return lines[: lines.rfind(b"\n", 0, LINES_BYTES) + 1].decode()
+        return lines[: lines.rfind(b"\n", 0, most) + 1].decode()
 
     def sent(self, lines: str) -> None:
         """These have arrived."""
@@ -147,6 +165,9 @@ class Batch:
             self.journal.worker_began(self.key, self.worker.pid, self.worker.started)
         return self.worker
 
+    def _is_here(self, file: Path) -> bool:
+        return file.exists() and (self.wrapping is None or self.wrapping.knows(file))
+
     def _set_aside_another(self, run: Run) -> None:
         """A Routing Server that was restored gives the same numbers again: what is here of another batch is kept, and not used."""
         if not self.folder.terms.exists() or self.folder.read_json(self.folder.terms).get("run") == _identity(run):
@@ -157,14 +178,12 @@ class Batch:
         self.folder.path.rename(aside)
         self.journal.log(self.key, "warning", "another_batch_of_this_number: the earlier one's files are kept beside", str(aside))
 
-    def _write_terms(self, run: Run) -> None:
-        """What the batch began with; later rounds and a restart use the same."""
+    def write_terms(self, name: str, description: Mapping[str, Any], tasks: Sequence[Mapping[str, Any]], manifest: str | None) -> None:
+        """What the batch begins with; later rounds and a restart use the same. `description`: the project's definition."""
         if self.folder.terms.exists():
             return
-        project = self.client.project(run.project)
-        tasks = [{"seq": task["seq"], "model": task["model"], "config": _config(task)} for task in run.tasks]
-        terms = {"project": project.name, "batch": run.batch, "tasks": tasks, "definition": dict(project.definition)}
-        self.folder.write_json(self.folder.terms, terms | {"run": _identity(run)})
+        terms = {"project": name, "batch": self.key[1], "tasks": list(tasks), "definition": dict(description), "manifest": manifest}
+        self.folder.write_json(self.folder.terms, terms | {"run": self.identity})
 
 
 def _identity(run: Run) -> str:
@@ -172,15 +191,11 @@ def _identity(run: Run) -> str:
     return f"{run.id} {run.created_at}"
 
 
-def previous_position(run: Run) -> tuple[int, int] | None:
-    """The task and round whose global model the present round follows; None in the first round of all."""
-    seq, turn = run.position
+def previous_position(run: Run, position: tuple[int, int] | None = None) -> tuple[int, int] | None:
+    """The task and round whose global model a round (the present one) follows; None of the first round of all."""
+    seq, turn = position or run.position
     if turn > 1:
         return seq, turn - 1
     if seq == min((int(task["seq"]) for task in run.tasks), default=seq):
         return None
     return seq - 1, int(run.task_at(seq - 1)["config"]["current_round"])
-
-
-def _config(task: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in task["config"].items() if key != "current_round"}

@@ -11,6 +11,7 @@ from starfish.protocol.run_state import RunStatus as S
 class Action(Enum):
     """One step. Each may be done twice."""
 
+    VERIFY = "check who has ordered this batch, and on what terms"
     RESET = "forget what a failed attempt left behind"
     FETCH_MODEL = "fetch the last global model"
     PREPARE = "check the data and freeze the rows"
@@ -44,9 +45,11 @@ class View:
 class Memory:
     """What is on this site's disk. `updates` are the uids whose updates of this round have arrived.
 
+    `verified`: this process has checked who ordered the batch, and on what terms.
     `restarted`: the run is where it begins, and this site had been further: it missed a stop and the restart after it.
     """
 
+    verified: bool
     takes_part: bool
     failed: bool
     restarted: bool
@@ -65,13 +68,15 @@ def decide(view: View, memory: Memory) -> Action | None:
     """The next step; None: wait for others."""
     status = view.own.status
     if status is S.SUCCESS:
-        return Action.FINISH
+        return Action.FINISH if memory.verified else Action.VERIFY
     if status is S.PENDING_FAILED or (status is S.FAILED and not memory.failed):
         return Action.FAIL
     if view.broken:
         return Action.STOP_BATCH
     if status is S.FAILED:
         return Action.CLOSE
+    if not memory.verified:
+        return Action.VERIFY
     if status is S.STANDBY:
         return _standby(memory)
     if view.own.coordinates and _may_begin(view):
