@@ -1,6 +1,7 @@
-"""What every task is: a typed Config, and four pure steps.
+"""What every task is: a typed Config, and five pure steps.
 
     check     at each site, before anything is computed: may these rows take part?
+    design    at each site, before anything is computed: what would leave of single patients?
     train     at each site, once a round: rows and the global model in, an update out
     aggregate at the coordinator, once a round: the updates in site order in, the next global model out
     report    anywhere, from the last global model alone
@@ -16,6 +17,7 @@ from typing import Any, ClassVar
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from starfish.tasks.disclosure import UNCHECKED, Design, Scrutiny
 from starfish.tasks.payload import Payload
 from starfish.tasks.study import Study
 
@@ -109,8 +111,15 @@ class Task(ABC):
         """Whether these complete rows can take part at all. Raises SiteRefusal."""
 
     @abstractmethod
-    def train(self, rows: Rows, model: Payload | None, *, site: str) -> Payload:
-        """The update of this round. `model` is the last global model, None in round 1; `site` the site's uid."""
+    def design(self, rows: Rows, *, site: str = "") -> Design:
+        """What the task makes of these complete rows, for the site's policy to judge; `site` is the site's uid. Raises SiteRefusal."""
+
+    @abstractmethod
+    def train(self, rows: Rows, model: Payload | None, *, site: str, scrutiny: Scrutiny = UNCHECKED) -> Payload:
+        """The update of this round. `model` is the last global model, None in round 1; `site` the site's uid.
+
+        Raises SiteRefusal, also where the model asks for more than `scrutiny` lets be answered.
+        """
 
     @abstractmethod
     def aggregate(self, updates: Iterable[tuple[str, Payload]], model: Payload | None) -> Outcome:

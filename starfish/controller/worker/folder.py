@@ -3,6 +3,7 @@
 terms.json                          the project's tasks and definition, as the batch began with them
 rows.payload  flow.json             the frozen analysis rows, and how many rows went where
 rows.marks                          a mark for each of these rows
+limits.json                         the numbers by which the site holds back in this batch
 updates/{seq}-{round}/{uid}.update  this site's update; at the coordinator everybody's
 models/{seq}-{round}.model          the global model that the round ended with
 report.json                         the report, once the batch is over
@@ -45,6 +46,10 @@ class BatchFolder:
         return self.path / "flow.json"
 
     @property
+    def limits(self) -> Path:
+        return self.path / "limits.json"
+
+    @property
     def report(self) -> Path:
         return self.path / "report.json"
 
@@ -67,11 +72,11 @@ class BatchFolder:
         return (max(rounds), self.model(task_seq, max(rounds))) if rounds else None
 
     def let_go(self, task_seq: int, round_seq: int, site: str) -> None:
-        """The large files of rounds that are over: models but the last two, and what others sent. A hundred such rounds would fill a disk.
+        """The large files of rounds that are over: models but the last three, and what others sent. A hundred such would fill a disk.
 
         The Routing Server has them. What this site itself has sent stays, and round 1's updates, of which the report tells.
         """
-        old = [self.model(task_seq, round_seq - 2)]
+        old = [self.model(task_seq, round_seq - 3)]
         if round_seq > 2:
             old += [file for uid, file in self.updates(task_seq, round_seq - 1) if uid != site]
         for file in old:

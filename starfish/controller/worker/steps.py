@@ -4,6 +4,7 @@ The same steps serve a site's worker process and `starfish simulate`.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from starfish.controller.worker.kept import Kept
 from starfish.controller.worker.marks import marks
 from starfish.tasks import registry
 from starfish.tasks.api import Outcome, Task
+from starfish.tasks.disclosure import OPEN, Limits, Scrutiny, breaches, refuse
 from starfish.tasks.errors import BadUpdate, NoEstimate, SiteRefusal
 from starfish.tasks.payload import ForeignPayload, Payload
 from starfish.tasks.received import refusal
@@ -35,17 +37,24 @@ class Terms:
 
 
 TERMS, ROWS = Kept(Terms), Kept(thaw)
+LIMITS = Kept(lambda path: Limits(**BatchFolder.read_json(path)))
 
 
 def forget() -> None:
     """Keep nothing: of batches that are over, files would stay open."""
-    TERMS.clear()
-    ROWS.clear()
+    for kept in (TERMS, ROWS, LIMITS):
+        kept.clear()
 
 
-def prepare(work: str, site: str, source: str, mapping: Mapping[str, Any] | None, key: str = "") -> Result:
-    """Read and check the site's data, let every task look at its rows, freeze and mark them (by `key`). Raises TaskError, DataError."""
+def prepare(
+    work: str, site: str, source: str, mapping: Mapping[str, Any] | None, key: str = "", limits: Mapping[str, Any] | None = None
+) -> Result:
+    """Read and check the site's data, let every task look at its rows, freeze and mark them (by `key`).
+
+    `limits` are the numbers of `Limits` (none: OPEN) and hold for every round of the batch. Raises TaskError, DataError.
+    """
     folder, terms = _opened(work)
+    held = OPEN if limits is None else Limits(**limits)
     table = read_source(source)
     typed = typed_rows(table, terms.study, read_mapping(mapping, terms.study, table))
     chosen = eligible_mask(typed.rows, terms.study)
@@ -60,10 +69,12 @@ def prepare(work: str, site: str, source: str, mapping: Mapping[str, Any] | None
                 code="no-rows",
             )
         task.check(rows)
+        refuse(breaches(task.design(rows, site=site), held), f"Task {seq} ({task.name})")
         count = task.count(rows)
         counts.append(
             {"seq": seq, "used": count.used, "events": count.events, "excluded": dict(counted.excluded), "variables": task.variables}
         )
+    folder.write_json(folder.limits, asdict(held))
     digest = freeze(eligible.rows, folder.rows)
     folder.write(folder.marks, marks(table, chosen, bytes.fromhex(key)))
     prepared = {"site": site, "registered": typed.rows.n, "tasks": counts, "rows_sha256": digest}
@@ -75,18 +86,23 @@ def train(work: str, site: str, task_seq: int, round_seq: int) -> Result:
     """This site's update of a round, from the frozen rows and the last global model."""
     folder, terms = _opened(work)
     task = terms.tasks[task_seq]
-    update = task.train(ROWS.get(folder.rows).of(task), _last_model(folder, task, task_seq, round_seq), site=site)
+    rows, model = ROWS.get(folder.rows).of(task), _last_model(folder, task, task_seq, round_seq)
+    update = task.train(rows, model, site=site, scrutiny=_scrutiny(folder, task, task_seq, round_seq, site))
     meta: Result = {"starfish": _stamp("update", task, task_seq, round_seq), "task": update.meta}
     if round_seq == 1:
         meta["flow"] = _flow_of(folder, task_seq)
     return _write(folder.update(task_seq, round_seq, site), Payload(meta=meta, arrays=update.arrays)) | {"log": []}
 
 
-def aggregate(work: str, task_seq: int, round_seq: int) -> Result:
-    """The next global model, from the updates in order of site uid. Raises BadUpdate, which names the site by its uid."""
+def aggregate(work: str, task_seq: int, round_seq: int, min_sites: int = 1) -> Result:
+    """The next global model, from the updates in order of site uid; of fewer than `min_sites` there is none that may be shown.
+
+    Raises BadUpdate, which names the site by its uid.
+    """
     folder, terms = _opened(work)
     task = terms.tasks[task_seq]
     try:
+        _require_sites(folder, task_seq, round_seq, min_sites)
         outcome = task.aggregate(_updates(folder, task, task_seq, round_seq), _last_model(folder, task, task_seq, round_seq))
     except NoEstimate as error:
         explained = {"code": error.code, "message": error.public, "term": error.variable}
@@ -151,6 +167,28 @@ def _updates(folder: BatchFolder, task: Task, task_seq: int, round_seq: int) -> 
             raise BadUpdate("The update does not say how many rows it is made of.", site=site)
         yield site, _unstamped(update)
         update.give_back()
+
+
+def _scrutiny(folder: BatchFolder, task: Task, task_seq: int, round_seq: int, site: str) -> Scrutiny:
+    """By what this round is judged; with what the site has itself of the round before, where that is needed."""
+    try:
+        limits = LIMITS.get(folder.limits)
+    except FileNotFoundError:
+        raise SiteRefusal("This site's rows were never judged by its policy: the batch has to begin again.", code="no-limits") from None
+    if round_seq == 1 or not limits.oracle:
+        return Scrutiny(limits=limits)
+    sent = folder.update(task_seq, round_seq - 1, site)
+    earlier = None if round_seq == 2 else _model(folder, task, task_seq, round_seq - 2)
+    return Scrutiny(limits=limits, model=earlier, update=_unstamped(Payload.map(sent)) if sent.exists() else None)
+
+
+def _require_sites(folder: BatchFolder, task_seq: int, round_seq: int, min_sites: int) -> None:
+    """Raises NoEstimate: what is pooled of one or two sites tells each of them of the other."""
+    sites = sum(1 for _ in folder.updates(task_seq, round_seq))
+    if sites < min_sites:
+        raise NoEstimate(
+            f"{sites} sites take part, and a pooled result is shown of {min_sites} or more (rule min-sites).", code="min-sites"
+        )
 
 
 def _stamp(kind: str, task: Task, task_seq: int, round_seq: int) -> Result:

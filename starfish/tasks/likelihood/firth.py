@@ -14,11 +14,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import linalg
 
+from starfish.tasks.disclosure import Limits
+from starfish.tasks.likelihood.judged import judge
 from starfish.tasks.likelihood.linalg import inverse, leverages, log_determinant, quadratic_form
-from starfish.tasks.likelihood.newton import Newton, accepted, embedded, own_theta, scattered, settled, symmetric
+from starfish.tasks.likelihood.newton import Newton, accepted, at_pooled, embedded, own_theta, scattered, settled, symmetric
 from starfish.tasks.likelihood.scaling import standardised
-from starfish.tasks.likelihood.stages import Updates
+from starfish.tasks.likelihood.stages import Sums, Updates, beyond_own
 from starfish.tasks.likelihood.state import State
+from starfish.tasks.payload import Payload
 from starfish.tasks.summation import CompensatedSum
 from starfish.tasks.updates import Expected, Shape
 
@@ -40,9 +43,9 @@ class Penalised(Newton):
         size = task.layout(state).pooled
         return super().reads(task, state) | ({"base_information": (size, size)} if self._adjusting(state) else {})
 
-    def local(self, task: "LikelihoodTask", rows: "Rows", state: State, site: str) -> Mapping[str, Array]:
+    def local(self, task: "LikelihoodTask", rows: "Rows", state: State, site: str, limits: Limits) -> Mapping[str, Array]:
         if not self._adjusting(state):
-            return super().local(task, rows, state, site)
+            return super().local(task, rows, state, site, limits)
         rows = task.training(rows, site)
         local = task.question.local(rows, state.moments)
         z = standardised(local.x, task.layout(state), state)
@@ -53,11 +56,15 @@ class Penalised(Newton):
         leverage = leverages(z, own, curvature)
         # Half a leverage is added to each row as an event and as a non-event, so much is added to its curvature.
         added = np.divide(curvature, local.weights) * leverage
-        return {
+        weighted = z * added[:, None]
+        found = {
             "n": np.array(float(rows.n)),
             "adjustment": z.T @ (0.5 * leverage * point.growth),
-            "added": symmetric(z.T @ (z * added[:, None])),
+            "added": symmetric(z.T @ weighted),
         }
+        if limits.oracle:
+            judge(limits, task, local, point, z, weighted, found["added"])
+        return found
 
     def shapes(self, task: "LikelihoodTask", state: State) -> Mapping[str, Shape]:
         if not self._adjusting(state):
@@ -69,18 +76,35 @@ class Penalised(Newton):
         information = "added" if self._adjusting(state) else "information"
         return Expected(stage=self.name, shapes=self.shapes(task, state), counts=("n",), information=(information,))
 
-    def pool(self, task: "LikelihoodTask", updates: Updates, state: State) -> bool:
+    def fold(self, task: "LikelihoodTask", updates: Updates, state: State) -> Sums:
         if not self._adjusting(state):
-            return super().pool(task, updates, state)
+            return super().fold(task, updates, state)
         layout = task.layout(state)
         adjustment, added = CompensatedSum(), CompensatedSum()
         for indices, update in embedded(self.checked(task, updates, state), layout, state):
             adjustment.add(scattered(update.arrays["adjustment"], indices, (layout.pooled,)))
             added.add(scattered(update.arrays["added"], indices, (layout.pooled, layout.pooled)))
+        return {"adjustment": adjustment.total, "added": added.total}
+
+    def carried(self, task: "LikelihoodTask", state: State) -> Mapping[str, Shape]:
+        if not self._adjusting(state):
+            return super().carried(task, state)
+        size = task.layout(state).pooled
+        return {"adjustment": (size,), "added": (size, size)}
+
+    def plausible(self, task: "LikelihoodTask", state: State, sums: Sums, own: Payload, site: str) -> str | None:
+        if not self._adjusting(state):
+            return super().plausible(task, state, sums, own, site)
+        own_sums = at_pooled(own, task.layout(state), state, site)
+        return beyond_own(sums, own_sums, self.expected(task, state))
+
+    def follow(self, task: "LikelihoodTask", state: State, sums: Sums) -> bool:
+        if not self._adjusting(state):
+            return super().follow(task, state, sums)
         information = state.arrays["base_information"]
         state.meta["adjusting"] = False
-        score = state.arrays["base_score"] + adjustment.total
-        return settled(task, state, score, information, curvature=self._curvature(state, score, information + added.total))
+        score = state.arrays["base_score"] + sums["adjustment"]
+        return settled(task, state, score, information, curvature=self._curvature(state, score, information + sums["added"]))
 
     def _curvature(self, state: State, score: Array, curvature: Array) -> Array:
         """The curvature with what the last points, as far as they were near the maximum, say of it."""

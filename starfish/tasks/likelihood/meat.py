@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from starfish.tasks.disclosure import Limits
 from starfish.tasks.errors import NoEstimate
+from starfish.tasks.likelihood.judged import judge
 from starfish.tasks.likelihood.linalg import inverse, leverages
-from starfish.tasks.likelihood.newton import embedded, own_theta, scattered, symmetric
+from starfish.tasks.likelihood.newton import at_pooled, embedded, own_theta, scattered, symmetric
 from starfish.tasks.likelihood.scaling import standardised
-from starfish.tasks.likelihood.stages import AtParameters, Updates
+from starfish.tasks.likelihood.stages import AtParameters, Sums, Updates, beyond_own
 from starfish.tasks.likelihood.state import State
+from starfish.tasks.payload import Payload
 from starfish.tasks.summation import CompensatedSum
 from starfish.tasks.updates import Expected, Shape
 
@@ -34,7 +37,7 @@ class Meat(AtParameters):
         size = task.layout(state).pooled
         return super().reads(task, state) | ({"base_information": (size, size)} if task.se_type in ("HC2", "HC3") else {})
 
-    def local(self, task: "LikelihoodTask", rows: "Rows", state: State, site: str) -> Mapping[str, Array]:
+    def local(self, task: "LikelihoodTask", rows: "Rows", state: State, site: str, limits: Limits) -> Mapping[str, Array]:
         rows = task.training(rows, site)
         local = task.question.local(rows, state.moments)
         layout = task.layout(state)
@@ -51,6 +54,8 @@ class Meat(AtParameters):
             # A row that a parameter fits by itself has leverage 1 and residual 0: it adds nothing.
             left = np.where(left > ALONE, left, np.inf)
             scores /= (left ** (0.5 if task.se_type == "HC2" else 1.0))[:, None]
+        if limits.oracle:
+            judge(limits, task, local, point, z, scores, None)
         if local.cluster is None:
             return {"meat": symmetric(scores.T @ (scores * copies[:, None])), "groups": np.array(float(len(z)))}
         groups = int(local.cluster.max(initial=-1)) + 1
@@ -65,15 +70,25 @@ class Meat(AtParameters):
     def expected(self, task: "LikelihoodTask", state: State) -> Expected:
         return Expected(stage=self.name, shapes=self.shapes(task, state), information=("meat",), counts=("groups",))
 
-    def pool(self, task: "LikelihoodTask", updates: Updates, state: State) -> bool:
+    def fold(self, task: "LikelihoodTask", updates: Updates, state: State) -> Sums:
         layout = task.layout(state)
         meat, groups = CompensatedSum(), CompensatedSum()
         for indices, update in embedded(self.checked(task, updates, state), layout, state):
             meat.add(scattered(update.arrays["meat"], indices, (layout.pooled, layout.pooled)))
             groups.add(update.arrays["groups"])
-        state.arrays["meat"] = meat.total
-        state.meta["groups"] = float(groups.total)
-        if task.se_type == "cluster" and groups.total < 2:
+        return {"meat": meat.total, "groups": groups.total}
+
+    def carried(self, task: "LikelihoodTask", state: State) -> Mapping[str, Shape]:
+        size = task.layout(state).pooled
+        return {"meat": (size, size), "groups": ()}
+
+    def plausible(self, task: "LikelihoodTask", state: State, sums: Sums, own: Payload, site: str) -> str | None:
+        return beyond_own(sums, at_pooled(own, task.layout(state), state, site), self.expected(task, state))
+
+    def follow(self, task: "LikelihoodTask", state: State, sums: Sums) -> bool:
+        state.arrays["meat"] = sums["meat"]
+        state.meta["groups"] = float(sums["groups"])
+        if task.se_type == "cluster" and sums["groups"] < 2:
             raise NoEstimate(
                 f"{task.question.cluster}: all rows are of one cluster, which has no variance between clusters.",
                 code="too-few-clusters",

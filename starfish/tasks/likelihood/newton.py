@@ -1,7 +1,7 @@
 """Safeguarded Newton on the sums of all sites.
 
-The global model carries the sums at the point that the next one follows from (`base_*`) and how often the step was halved, so
-that a site can recompute that it is asked for nothing but the Newton step or a halving of it.
+The global model carries the last sums (`sum:*`), those at the point that the next one follows from (`base_*`) and how often the step was
+halved, so that a site can recompute that it is asked for nothing but the Newton step or a halving of it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from starfish.tasks.disclosure import Limits
 from starfish.tasks.errors import BadUpdate, NoEstimate
 from starfish.tasks.likelihood.diagnosis import grows_without_end, refuse_dependent, separation
+from starfish.tasks.likelihood.judged import judge
 from starfish.tasks.likelihood.linalg import quadratic_form, smallest_eigenvalue, solve
 from starfish.tasks.likelihood.scaling import Layout, standardised
-from starfish.tasks.likelihood.stages import AtParameters, Updates
+from starfish.tasks.likelihood.stages import SLACK, AtParameters, Sums, Updates, beyond_own
 from starfish.tasks.likelihood.state import State, rows_digest
 from starfish.tasks.payload import Payload
 from starfish.tasks.summation import CompensatedSum
@@ -35,18 +37,23 @@ class Newton(AtParameters):
 
     name = "sums"
 
-    def local(self, task: "LikelihoodTask", rows: "Rows", state: State, site: str) -> Mapping[str, Array]:
+    def local(self, task: "LikelihoodTask", rows: "Rows", state: State, site: str, limits: Limits) -> Mapping[str, Array]:
         rows = task.training(rows, site)
         local = task.question.local(rows, state.moments)
         z = standardised(local.x, task.layout(state), state)
         eta = z @ own_theta(task.layout(state), state, site) + local.offset
         point = task.pointwise(eta, local.y - state.origin)
-        return {
+        curvature = local.weights * point.curvature
+        weighted = z * curvature[:, None]
+        found = {
             "n": np.array(float(rows.n)),
             "ll": np.array(float(local.weights @ point.ll)),
             "score": z.T @ (local.weights * point.slope),
-            "information": symmetric(z.T @ (z * (local.weights * point.curvature)[:, None])),
+            "information": symmetric(z.T @ weighted),
         }
+        if limits.oracle:
+            judge(limits, task, local, point, z, weighted, found["information"])
+        return found
 
     def shapes(self, task: "LikelihoodTask", state: State) -> Mapping[str, Shape]:
         size = task.layout(state).local
@@ -55,7 +62,7 @@ class Newton(AtParameters):
     def expected(self, task: "LikelihoodTask", state: State) -> Expected:
         return Expected(stage=self.name, shapes=self.shapes(task, state), counts=("n",), sums=("ll",), information=("information",))
 
-    def pool(self, task: "LikelihoodTask", updates: Updates, state: State) -> bool:
+    def fold(self, task: "LikelihoodTask", updates: Updates, state: State) -> Sums:
         layout = task.layout(state)
         ll, score, information = CompensatedSum(), CompensatedSum(), CompensatedSum()
         spread, rank, size = 0.0, 0, layout.pooled
@@ -66,8 +73,27 @@ class Newton(AtParameters):
             information.add(scattered(arrays["information"], indices, (size, size)))
             distance, degrees = quadratic_form(arrays["score"], arrays["information"])
             spread, rank = spread + distance, rank + degrees
-        state.meta["homogeneity"] = [spread, rank - size]
-        return self.advance(task, state, float(ll.total), score.total, information.total)
+        return {
+            "ll": ll.total,
+            "score": score.total,
+            "information": information.total,
+            "spread": np.array(spread),
+            "rank": np.array(float(rank)),
+        }
+
+    def carried(self, task: "LikelihoodTask", state: State) -> Mapping[str, Shape]:
+        size = task.layout(state).pooled
+        return {"ll": (), "score": (size,), "information": (size, size), "spread": (), "rank": ()}
+
+    def plausible(self, task: "LikelihoodTask", state: State, sums: Sums, own: Payload, site: str) -> str | None:
+        own_sums = at_pooled(own, task.layout(state), state, site)
+        if fault := beyond_own(sums, own_sums, self.expected(task, state)):
+            return fault
+        return beyond_rows(state, sums, own_sums) if task.binary else None
+
+    def follow(self, task: "LikelihoodTask", state: State, sums: Sums) -> bool:
+        state.meta["homogeneity"] = [float(sums["spread"]), int(sums["rank"]) - task.layout(state).pooled]
+        return self.advance(task, state, float(sums["ll"]), sums["score"], sums["information"])
 
     def advance(self, task: "LikelihoodTask", state: State, ll: float, score: Array, information: Array) -> bool:
         """From the pooled sums at `theta` to the next point; True where this one is the maximum. Raises NoEstimate."""
@@ -80,6 +106,29 @@ class Newton(AtParameters):
         if grows_without_end(task, state):
             raise separation(task, state, state.arrays["step"])
         return False
+
+
+def at_pooled(own: Payload, layout: Layout, state: State, site: str) -> dict[str, Array]:
+    """A site's update at the places of the pooled parameters."""
+    indices = layout.indices(state.place(site))
+    return {name: scattered(array, indices, (layout.pooled,) * array.ndim) for name, array in own.arrays.items()}
+
+
+def beyond_rows(state: State, sums: Sums, own: Mapping[str, Array]) -> str | None:
+    """What no rows of a binary outcome can make of the sums, whosever they are.
+
+    With r the rows' residuals, |r| <= 1 and r^2 <= |r| <= -ll of each: a score is at most (sum w z^2)^½ (sum w r^2)^½, and the columns
+    z are standardised. A log-likelihood is not above 0.
+    """
+    rest, weight = float(sums["ll"] - own["ll"]), float(state.meta["weight"])
+    if rest > SLACK * abs(float(sums["ll"])):
+        return "'ll' is above what any rows can have"
+    size = np.full(len(sums["score"]), weight)
+    if len(size) == len(state.arrays["sd"]):  # no intercept: columns are not centred
+        size = weight * (1.0 + (state.arrays["mean"] / state.arrays["sd"]) ** 2)
+    if (np.abs(sums["score"] - own["score"]) > np.sqrt(size * min(weight, max(-rest, 0.0))) + SLACK * size).any():
+        return "'score' is more than any rows can make it"
+    return None
 
 
 def own_theta(layout: Layout, state: State, site: str) -> Array:

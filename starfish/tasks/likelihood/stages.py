@@ -1,6 +1,7 @@
 """What a model goes through, stage by stage: variables (only for center and scale), columns, Newton, and what a report wants after.
 
-A stage has a local half, run at a site, and a pooled half, run at the coordinator. Between them travels one update a site.
+A stage has a local half, run at a site, and a pooled half: the coordinator folds the updates into sums, and the next global model follows
+from these and the one before. It carries them, so that a site can let it follow once more. Between the halves travels one update a site.
 """
 
 from abc import ABC, abstractmethod
@@ -10,7 +11,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from starfish.tasks.disclosure import OPEN, Limits, breaches, refuse
 from starfish.tasks.errors import NoEstimate
+from starfish.tasks.likelihood.designed import design_of
 from starfish.tasks.likelihood.state import State, rows_digest, site_digest
 from starfish.tasks.payload import Payload
 from starfish.tasks.received import require
@@ -28,41 +31,58 @@ Array = np.ndarray
 class Pooled:
     """What the round of columns came to. The last of the `q` columns is the outcome less the offset.
 
-    `moments` of all rows; `means` (k, q) and `weights` (k,) of each site, `within` the sites' summed squares or cross-products;
-    `outcomes` (k, 2) the weight of non-events and events at each site, for a binary outcome.
+    `moments` of all rows; `means` (k, q) of each site, `within` the sites' summed squares or cross-products; for a binary outcome
+    `outcome` (2,) the weight of non-events and events, and `outcomes` (k, 2) at each site.
     """
 
     moments: PooledMoments
     means: Array
-    weights: Array
     within: Array
+    outcome: Array
     outcomes: Array
 
     @property
     def offset(self) -> float:
         """The mean offset, for a binary outcome."""
-        return float(self.outcomes[:, 1].sum() / self.outcomes.sum() - self.moments.mean[-1])
+        return float(self.outcome[1] / self.outcome.sum() - self.moments.mean[-1])
 
 
 Updates = Iterable[tuple[str, Payload]]
+Sums = Mapping[str, Array]
+SITES = "site:"
+"""Before the name of what is known of each site, and stays out of the global model."""
+SLACK = 1e-9
+"""Rounding of a sum, relative to it: more than sums over sites differ by."""
 
 
 class Stage(ABC):
-    """One kind of round. `pool` returns whether the stage is over."""
+    """One kind of round."""
 
     name: ClassVar[str]
 
     @abstractmethod
-    def local(self, task: "LikelihoodTask", rows: "Rows", state: State, site: str) -> Mapping[str, Array]:
-        """A site's arrays. Raises SiteRefusal."""
+    def local(self, task: "LikelihoodTask", rows: "Rows", state: State, site: str, limits: Limits) -> Mapping[str, Array]:
+        """A site's arrays. Raises SiteRefusal, also where too few rows make them up for the limits."""
 
     @abstractmethod
     def shapes(self, task: "LikelihoodTask", state: State) -> Mapping[str, Shape]:
         """What `local` returns."""
 
     @abstractmethod
-    def pool(self, task: "LikelihoodTask", updates: Updates, state: State) -> bool:
-        """Fold the updates into `state`. Raises NoEstimate."""
+    def fold(self, task: "LikelihoodTask", updates: Updates, state: State) -> Sums:
+        """The sums of the updates; what the model says of the sites goes into `state`. Raises NoEstimate, BadUpdate."""
+
+    @abstractmethod
+    def follow(self, task: "LikelihoodTask", state: State, sums: Sums) -> bool:
+        """Take `state` to what follows from it and the sums, alike wherever it is done; whether the stage is over. Raises NoEstimate."""
+
+    def plausible(self, task: "LikelihoodTask", state: State, sums: Sums, own: Payload, site: str) -> str | None:
+        """Why these can't be sums that this site's own update is in, if they can't; `state` is what they were made at."""
+        return beyond_own(sums, own.arrays, self.expected(task, state))
+
+    def carried(self, task: "LikelihoodTask", state: State) -> Mapping[str, Shape]:
+        """The sums that the next global model carries."""
+        return self.shapes(task, state)
 
     def expected(self, task: "LikelihoodTask", state: State) -> Expected:
         return Expected(stage=self.name, shapes=self.shapes(task, state))
@@ -98,7 +118,7 @@ class Variables(Stage):
     def require(self, task: "LikelihoodTask", state: State, site: str) -> None:
         """Nothing: it comes first."""
 
-    def local(self, task: "LikelihoodTask", rows: "Rows", state: State, site: str) -> Mapping[str, Array]:
+    def local(self, task: "LikelihoodTask", rows: "Rows", state: State, site: str, limits: Limits) -> Mapping[str, Array]:
         values = np.column_stack([rows.columns[name].astype(np.float64) for name in task.question.formula.moments])
         weight, mean, squares = local_moments(values, np.ones(rows.n), diagonal=True)
         return {"n": np.array(weight), "mean": mean, "squares": squares}
@@ -110,16 +130,22 @@ class Variables(Stage):
     def expected(self, task: "LikelihoodTask", state: State) -> Expected:
         return Expected(stage=self.name, shapes=self.shapes(task, state), counts=("n",), squares=("squares",))
 
-    def pool(self, task: "LikelihoodTask", updates: Updates, state: State) -> bool:
+    def fold(self, task: "LikelihoodTask", updates: Updates, state: State) -> Sums:
         pooled = PooledMoments(diagonal=True)
         for _, update in self.checked(task, updates, state):
             pooled.merge(float(update.arrays["n"]), update.arrays["mean"], update.arrays["squares"])
-        sd = np.sqrt(pooled.cross / max(pooled.weight - 1.0, 1.0))
+        return {"n": np.array(pooled.weight), "mean": pooled.mean, "squares": pooled.cross}
+
+    def plausible(self, task: "LikelihoodTask", state: State, sums: Sums, own: Payload, site: str) -> str | None:
+        return apart("n", "squares", sums, own.arrays)
+
+    def follow(self, task: "LikelihoodTask", state: State, sums: Sums) -> bool:
+        sd = np.sqrt(sums["squares"] / max(float(sums["n"]) - 1.0, 1.0))
         for name, spread in zip(task.question.formula.moments, sd, strict=True):
             if spread == 0.0:
                 raise NoEstimate(f"{name} has the same value in every row, so it can't be scaled.", code="constant", variable=name)
         state.meta["moments"] = {
-            name: [float(mean), float(spread)] for name, mean, spread in zip(task.question.formula.moments, pooled.mean, sd, strict=True)
+            name: [float(mean), float(spread)] for name, mean, spread in zip(task.question.formula.moments, sums["mean"], sd, strict=True)
         }
         return True
 
@@ -130,9 +156,11 @@ class Columns(Stage):
 
     name = "columns"
 
-    def local(self, task: "LikelihoodTask", rows: "Rows", state: State, site: str) -> Mapping[str, Array]:
+    def local(self, task: "LikelihoodTask", rows: "Rows", state: State, site: str, limits: Limits) -> Mapping[str, Array]:
         rows = task.training(rows, site)
         local = task.question.sized(rows, state.moments)
+        if task.question.formula.moments and limits != OPEN:  # not known before
+            refuse(breaches(design_of(task, rows, local), limits), task.name)
         values = np.column_stack([local.x[:, task.first_slope :], local.y - local.offset])
         weight, mean, cross = local_moments(values, local.weights, diagonal=not task.cross_products)
         found = {"n": np.array(float(rows.n)), "weight": np.array(weight), "mean": mean, "cross": cross}
@@ -161,7 +189,11 @@ class Columns(Stage):
             return Expected(stage=self.name, shapes=shapes, counts=counts, information=("cross",), faults=_inconsistent)
         return Expected(stage=self.name, shapes=shapes, counts=counts, squares=("cross",), faults=_inconsistent)
 
-    def pool(self, task: "LikelihoodTask", updates: Updates, state: State) -> bool:
+    def carried(self, task: "LikelihoodTask", state: State) -> Mapping[str, Shape]:
+        shapes = {name: shape for name, shape in self.shapes(task, state).items() if not name.startswith("level:")}
+        return shapes | {"within": shapes["cross"]}
+
+    def fold(self, task: "LikelihoodTask", updates: Updates, state: State) -> Sums:
         pooled = PooledMoments(diagonal=not task.cross_products)
         sums = {name: CompensatedSum() for name in self.shapes(task, state) if name not in ("mean", "cross")}
         within = CompensatedSum()
@@ -175,22 +207,41 @@ class Columns(Stage):
             sites.append((site, update))
         if not sites:
             raise NoEstimate("No site sent an update.", code="no-updates")
-        state.meta |= {name: float(sums[name].total) for name in ("n", "weight", "log_weight") if name in sums}
         state.meta["sites"] = [site_digest(site) for site, _ in sites]
         state.meta["announced"] = [rows_digest(site, float(update.arrays["n"])) for site, update in sites]
         levels = {name: sums[f"level:{name}"].total for name in task.categories}
         _refuse_empty_levels(task, levels)
-        self._scale(task, state, pooled)
-        task.begin(
-            state,
-            Pooled(
-                moments=pooled,
-                means=np.array([update.arrays["mean"] for _, update in sites]),
-                weights=np.array([float(update.arrays["weight"]) for _, update in sites]),
-                within=within.total,
-                outcomes=np.array([update.arrays["outcome"] for _, update in sites]) if task.binary else np.zeros((len(sites), 0)),
-            ),
+        by_site = {"mean": np.array([update.arrays["mean"] for _, update in sites])}
+        if task.binary:
+            by_site["outcome"] = np.array([update.arrays["outcome"] for _, update in sites])
+        return {
+            **{name: total.total for name, total in sums.items() if not name.startswith("level:")},
+            **{SITES + name: array for name, array in by_site.items()},
+            "mean": pooled.mean,
+            "cross": pooled.cross,
+            "within": within.total,
+        }
+
+    def plausible(self, task: "LikelihoodTask", state: State, sums: Sums, own: Payload, site: str) -> str | None:
+        names = [name for name in ("n", "outcome") if name in sums]
+        fewer = next((name for name in names if (sums[name] < own.arrays[name] * (1.0 - SLACK)).any()), None)
+        if fewer:
+            return f"'{fewer}' is less than this site's own"
+        return apart("weight", "cross", sums, own.arrays)
+
+    def follow(self, task: "LikelihoodTask", state: State, sums: Sums) -> bool:
+        state.meta |= {name: float(sums[name]) for name in ("n", "weight", "log_weight") if name in sums}
+        moments = PooledMoments(diagonal=not task.cross_products, weight=float(sums["weight"]), mean=sums["mean"], cross=sums["cross"])
+        self._scale(task, state, moments)
+        means = sums[SITES + "mean"]
+        pooled = Pooled(
+            moments=moments,
+            means=means,
+            within=sums["within"],
+            outcome=sums["outcome"] if task.binary else np.zeros(0),
+            outcomes=sums[SITES + "outcome"] if task.binary else np.zeros((len(means), 0)),
         )
+        task.begin(state, pooled)
         return True
 
     def _scale(self, task: "LikelihoodTask", state: State, pooled: PooledMoments) -> None:
@@ -201,6 +252,33 @@ class Columns(Stage):
             _refuse_constant([column.name for column in task.question.formula.columns[1:]], constant)
         size = np.where(constant, np.abs(mean), sd)
         state.arrays |= {"mean": mean, "sd": np.where(size > 0, size, 1.0)}
+
+
+def beyond_own(sums: Sums, own: Mapping[str, Array], expected: Expected) -> str | None:
+    """What sums lack that one of their terms has: of the rest no count can be negative, and no information."""
+    for name in (*expected.counts, *expected.squares):
+        if name in sums and (sums[name] < own[name] - SLACK * np.abs(own[name])).any():
+            return f"'{name}' is less than this site's own"
+    for name in expected.information:
+        size = float(np.abs(sums[name]).max(initial=0.0))
+        if size and float(np.linalg.eigvalsh((sums[name] - own[name]) / size).min()) < -SLACK:
+            return f"'{name}' is less than this site's own"
+    return None
+
+
+def apart(weight: str, squares: str, sums: Sums, own: Mapping[str, Array]) -> str | None:
+    """The same of moments, whose squares are about other means: Chan's merge undone."""
+    mine, total = float(own[weight]), float(sums[weight])
+    left = total - mine
+    if left < -SLACK * total:
+        return f"'{weight}' is less than this site's own"
+    shift = sums["mean"] - own["mean"]
+    between = mine * total / left * shift * shift if left > SLACK * total else np.zeros(len(shift))
+    all_squares, own_squares = (array if array.ndim == 1 else np.diag(array) for array in (sums[squares], own[squares]))
+    alone = left <= SLACK * total and (np.abs(shift) > 1e-6 * (np.abs(own["mean"]) + np.sqrt(own_squares / mine))).any()
+    if alone or (all_squares - own_squares - between < -SLACK * (all_squares + between)).any():
+        return f"'mean' and '{squares}' can't be of rows that this site's own are among"
+    return None
 
 
 def _inconsistent(update: Payload) -> str | None:

@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,8 @@ from starfish.tasks.payload import Payload
 from starfish.tasks.received import refusal
 
 Array = np.ndarray
+SUM = "sum:"
+"""Before the names of the sums that a global model followed from."""
 
 
 @dataclass
@@ -29,6 +31,16 @@ class State:
     @property
     def stage(self) -> str:
         return str(self.meta["stage"])
+
+    @property
+    def sums(self) -> dict[str, Array]:
+        """What the model followed from, besides the one before it."""
+        return {name.removeprefix(SUM): array for name, array in self.arrays.items() if name.startswith(SUM)}
+
+    def carry(self, sums: Mapping[str, Array]) -> None:
+        """Hold these, and no others."""
+        kept = {name: array for name, array in self.arrays.items() if not name.startswith(SUM)}
+        self.arrays = kept | {SUM + name: array for name, array in sums.items()}
 
     def payload(self) -> Payload:
         return Payload(meta=self.meta, arrays=self.arrays)

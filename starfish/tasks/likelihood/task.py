@@ -13,16 +13,19 @@ import numpy as np
 from scipy import special
 
 from starfish.tasks.api import Count, Outcome, Rows, Task, TaskReport
+from starfish.tasks.disclosure import UNCHECKED, Design, Scrutiny
 from starfish.tasks.errors import InvalidTask
 from starfish.tasks.formula.expressions import complete
 from starfish.tasks.likelihood.config import LikelihoodConfig
+from starfish.tasks.likelihood.designed import design_of
 from starfish.tasks.likelihood.firth import Penalised
 from starfish.tasks.likelihood.local import Question, ask, refuse_size
 from starfish.tasks.likelihood.meat import Meat
 from starfish.tasks.likelihood.newton import Newton
+from starfish.tasks.likelihood.oracle import refuse_chosen
 from starfish.tasks.likelihood.report import model_report
 from starfish.tasks.likelihood.scaling import Layout
-from starfish.tasks.likelihood.stages import Columns, Pooled, Stage, Variables
+from starfish.tasks.likelihood.stages import Columns, Pooled, Stage, Sums, Variables
 from starfish.tasks.likelihood.state import State
 from starfish.tasks.payload import Payload, number
 from starfish.tasks.received import refusal, sendable
@@ -161,20 +164,26 @@ class LikelihoodTask(Task):
     def count(self, rows: Rows) -> Count:
         return Count(used=rows.n)
 
+    def design(self, rows: Rows, *, site: str = "") -> Design:
+        training = self.training(rows, site)
+        return design_of(self, training, self.question.without_pooled().local(training, {}))
+
     def check(self, rows: Rows) -> None:
         self.question.without_pooled().sized(rows, {})
         for name in self.question.formula.moments:
             refuse_size(name, complete(rows, name))
 
-    def train(self, rows: Rows, model: Payload | None, *, site: str) -> Payload:
+    def train(self, rows: Rows, model: Payload | None, *, site: str, scrutiny: Scrutiny = UNCHECKED) -> Payload:
         state = State.of(model)
         if model and state.meta.get("stage") not in list(self.stages):
             raise refusal("it is of no stage of this task")
-        stage = self._stage(state)
+        stage = self.stage(state)
         stage.require(self, state, site)
+        if model and scrutiny.limits.oracle:
+            refuse_chosen(self, state, scrutiny, site)
         try:
             with np.errstate(all="ignore"):
-                found = stage.local(self, rows, state, site)
+                found = stage.local(self, rows, state, site, scrutiny.limits)
         except np.linalg.LinAlgError:
             raise refusal("its information is not that of an estimate") from None
         arrays = {name: np.asarray(array, dtype=np.float64) for name, array in found.items()}
@@ -182,11 +191,18 @@ class LikelihoodTask(Task):
 
     def aggregate(self, updates: Iterable[tuple[str, Payload]], model: Payload | None) -> Outcome:
         state = State.of(model)
-        stage = self._stage(state)
-        state.meta["round"] = state.meta.get("round", 0) + 1
         with np.errstate(all="ignore"):
-            over = stage.pool(self, updates, state)
+            self.follow(state, self.stage(state).fold(self, updates, state))
         state.require_finite()
+        return Outcome(model=state.payload(), done=state.stage == "done")
+
+    def follow(self, state: State, sums: Sums) -> None:
+        """Take `state` to the next global model, which these sums and nothing else lead to. Raises NoEstimate."""
+        stage = self.stage(state)
+        carried = stage.carried(self, state)
+        state.meta["round"] = state.meta.get("round", 0) + 1
+        over = stage.follow(self, state, sums)
+        state.carry({name: sums[name] for name in carried})
         if over:
             state.meta["converged"] = state.meta.get("converged", False) or stage.name == Newton.name
             names = list(self.stages)
@@ -194,10 +210,10 @@ class LikelihoodTask(Task):
             state.meta["stage"] = names[following] if following < len(names) else "done"
         else:
             state.meta["stage"] = stage.name
-        return Outcome(model=state.payload(), done=state.stage == "done")
 
     def report(self, model: Payload, *, site_names: Mapping[str, str] | None = None) -> TaskReport:
         return model_report(self, State.of(model), site_names)
 
-    def _stage(self, state: State) -> Stage:
+    def stage(self, state: State) -> Stage:
+        """The stage that comes next."""
         return self.stages[state.meta.get("stage", next(iter(self.stages)))]

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from starfish.tasks.api import Count, Outcome, Rows, Task, TaskConfig, TaskReport
 from starfish.tasks.blocks import blocks
+from starfish.tasks.disclosure import UNCHECKED, Design, Scrutiny
 from starfish.tasks.errors import BadUpdate, NoEstimate
 from starfish.tasks.payload import Payload
 from starfish.tasks.received import refusal
@@ -51,7 +52,11 @@ class Echo(Task):
     def check(self, rows: Rows) -> None:
         """Any rows will do."""
 
-    def train(self, rows: Rows, model: Payload | None, *, site: str) -> Payload:
+    def design(self, rows: Rows, *, site: str = "") -> Design:
+        """No row is read."""
+        return Design(rows=None)
+
+    def train(self, rows: Rows, model: Payload | None, *, site: str, scrutiny: Scrutiny = UNCHECKED) -> Payload:
         if model is None:
             array = np.random.default_rng([self.config.seed, *site.encode()]).random(self._size)
         else:

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -10,12 +11,15 @@ from pydantic import Field
 from scipy import special
 
 from starfish.tasks.api import Rows
+from starfish.tasks.disclosure import Design, Limits
 from starfish.tasks.library.logistic.model import LogisticConfig, LogisticRegressionStats
 from starfish.tasks.likelihood import LikelihoodConfig, LikelihoodTask, State
+from starfish.tasks.likelihood.designed import design_of
+from starfish.tasks.likelihood.judged import judge
 from starfish.tasks.likelihood.linalg import solve
 from starfish.tasks.likelihood.newton import CONVERGED, own_theta
 from starfish.tasks.likelihood.scaling import standardised
-from starfish.tasks.likelihood.stages import AtParameters, Stage, Updates
+from starfish.tasks.likelihood.stages import AtParameters, Stage, Sums, Updates
 from starfish.tasks.payload import number
 from starfish.tasks.summation import CompensatedSum
 from starfish.tasks.updates import Expected, Shape
@@ -55,6 +59,19 @@ class LogisticRegression(LogisticRegressionStats):
 
     def training(self, rows: Rows, site: str) -> Rows:
         return rows.take(~self.held_out(rows, site)) if self.config.test_fraction else rows
+
+    def design(self, rows: Rows, *, site: str = "") -> Design:
+        """Of the rows for the fit, and of those held out too."""
+        design = super().design(rows, site=site)
+        if not self.config.test_fraction:
+            return design
+        held = self.evaluation(rows, site)
+        tested = design_of(self, held, self.question.without_pooled().local(held, {}))
+        return replace(
+            design,
+            parts={"rows held out": held.n},
+            outcomes={**design.outcomes, **{f"{name} (held out)": counts for name, counts in tested.outcomes.items()}},
+        )
 
     def evaluation(self, rows: Rows, site: str) -> Rows:
         """The rows that the metrics speak of."""
@@ -125,7 +142,7 @@ class Metrics(AtParameters):
     def reads(self, task: LikelihoodTask, state: State) -> dict[str, Shape]:
         return super().reads(task, state) | ({"calibration": (2,)} if "calibration" in state.arrays else {})
 
-    def local(self, task: LikelihoodTask, rows: Rows, state: State, site: str) -> Mapping[str, Array]:
+    def local(self, task: LikelihoodTask, rows: Rows, state: State, site: str, limits: Limits) -> Mapping[str, Array]:
         assert isinstance(task, LogisticRegression)
         rows = task.evaluation(rows, site)
         local = task.question.local(rows, state.moments)
@@ -136,14 +153,18 @@ class Metrics(AtParameters):
         bins = np.array([np.bincount(places, weights=w * (local.y == value), minlength=BINS) for value in (0, 1)])
         line = np.column_stack([np.ones(rows.n), eta])
         point = task.pointwise(line @ self._calibration(state), local.y)
-        return {
+        weighted = line * (w * point.curvature)[:, None]
+        found = {
             "bins": bins,
             "rows": np.array(float(rows.n)),
             "squared_error": np.array(float(w @ (local.y - p) ** 2)),
             "prediction_ll": np.array(float(w @ task.pointwise(eta, local.y).ll)),
             "score": line.T @ (w * point.slope),
-            "information": line.T @ (line * (w * point.curvature)[:, None]),
+            "information": line.T @ weighted,
         }
+        if limits.oracle:
+            judge(limits, task, local, point, line, weighted, found["information"])
+        return found
 
     def shapes(self, task: LikelihoodTask, state: State) -> Mapping[str, Shape]:
         scalars: dict[str, Shape] = {"rows": (), "squared_error": (), "prediction_ll": ()}
@@ -158,15 +179,18 @@ class Metrics(AtParameters):
             sums=("prediction_ll",),
         )
 
-    def pool(self, task: LikelihoodTask, updates: Updates, state: State) -> bool:
+    def fold(self, task: LikelihoodTask, updates: Updates, state: State) -> Sums:
         sums = {name: CompensatedSum() for name in self.shapes(task, state)}
         for _, update in self.checked(task, updates, state):
             for name, total in sums.items():
                 total.add(update.arrays[name])
-        state.arrays["bins"] = sums["bins"].total
-        state.meta |= {name: float(sums[name].total) for name in ("squared_error", "prediction_ll")}
-        state.meta["evaluated"] = float(sums["rows"].total)
-        return self._calibrate(task, state, sums["score"].total, sums["information"].total)
+        return {name: total.total for name, total in sums.items()}
+
+    def follow(self, task: LikelihoodTask, state: State, sums: Sums) -> bool:
+        state.arrays["bins"] = sums["bins"]
+        state.meta |= {name: float(sums[name]) for name in ("squared_error", "prediction_ll")}
+        state.meta["evaluated"] = float(sums["rows"])
+        return self._calibrate(task, state, sums["score"], sums["information"])
 
     def _calibration(self, state: State) -> Array:
         return state.arrays.get("calibration", np.array([0.0, 1.0]))

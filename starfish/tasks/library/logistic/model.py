@@ -69,7 +69,7 @@ class LogisticRegressionStats(LikelihoodTask):
         return Count(used=rows.n, events=int(self.question.formula.response_values(rows).sum()))
 
     def begin(self, state: State, pooled: Pooled) -> None:
-        without, events = (float(total) for total in pooled.outcomes.sum(axis=0))
+        without, events = (float(total) for total in pooled.outcome)
         state.meta["outcome"] = [without, events]
         name = self.question.formula.response
         if not (without and events):

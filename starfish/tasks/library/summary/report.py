@@ -12,6 +12,8 @@ from starfish.tasks.payload import Payload, number
 if TYPE_CHECKING:
     from starfish.tasks.library.summary.task import SummaryStatistics
 
+INCOMPLETE = "site withheld"
+
 
 def summary_report(task: "SummaryStatistics", model: Payload) -> TaskReport:
     """Tables `variables`, `levels` and, with groups, `tests`."""
@@ -19,7 +21,9 @@ def summary_report(task: "SummaryStatistics", model: Payload) -> TaskReport:
     if task.config.group:
         tables["tests"] = list(_tests(task, model))
     done = model.meta["stage"] == "done"
-    warnings = () if done else ("Some quantiles' brackets are wider than asked for: total_round was reached.",)
+    warnings = [] if done else ["Some quantiles' brackets are wider than asked for: total_round was reached."]
+    if model.arrays["closed"].any():
+        warnings.append("Some quantiles' brackets are wider than asked for: few values of a site lie within them, and it withholds these.")
     return TaskReport(
         converged=done,
         fit={"n": int(model.arrays["rows"].sum())},
@@ -38,8 +42,12 @@ def _groups(task: "SummaryStatistics") -> list[tuple[str | None, int | None]]:
 
 def _numeric(task: "SummaryStatistics", model: Payload) -> Iterator[dict[str, Any]]:
     arrays = model.arrays
+    known = task.numeric_known(arrays)
     for place, name in enumerate(task.numeric):
         variable = task.study.variables[name]
+        if not known[place]:
+            yield {"variable": name, "unit": variable.unit, "group": None, "incomplete": INCOMPLETE}
+            continue
         for label, code in _groups(task):
             cell = task.cell(arrays, place, code)
             size = float(arrays["rows"].sum() if code is None else arrays["rows"][code])
@@ -68,7 +76,10 @@ def _quantile(name: str, low: float, high: float, *, exact: bool, known: bool, m
 
 
 def _levels(task: "SummaryStatistics", model: Payload) -> Iterator[dict[str, Any]]:
-    for name in task.levelled:
+    for name, withheld in zip(task.levelled, model.arrays["withheld"][len(task.numeric) :], strict=True):
+        if withheld:
+            yield {"variable": name, "level": None, "group": None, "incomplete": INCOMPLETE}
+            continue
         counts = model.arrays[f"levels:{name}"]
         for label, code in _groups(task):
             row = counts.sum(axis=0) if code is None else counts[code]
@@ -80,9 +91,14 @@ def _levels(task: "SummaryStatistics", model: Payload) -> Iterator[dict[str, Any
 
 def _tests(task: "SummaryStatistics", model: Payload) -> Iterator[dict[str, Any]]:
     groups = len(task.groups)
+    told = model.arrays["withheld"] == 0
     for place, name in enumerate(task.numeric):
+        if not told[place]:
+            continue
         cells = [task.cell(model.arrays, place, code) for code in range(groups)]
         yield from ({"variable": name, **row, "smd": number(numeric_smd(cells))} for row in numeric_tests(cells))
-    for name in task.levelled:
+    for place, name in enumerate(task.levelled, start=len(task.numeric)):
+        if not told[place]:
+            continue
         counts = model.arrays[f"levels:{name}"][:groups, :-1]
         yield from ({"variable": name, **row, "smd": number(category_smd(counts))} for row in category_tests(counts))

@@ -1,21 +1,26 @@
 """The task: one round of counts and moments, then rounds of counts that close in on the quantiles."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 
 from starfish.tasks.api import Count, Outcome, Rows, Task, TaskReport
+from starfish.tasks.counting import Factor, cells_of
+from starfish.tasks.disclosure import UNCHECKED, Design, Limits, Scrutiny
 from starfish.tasks.errors import InvalidTask, NoEstimate, SiteRefusal
 from starfish.tasks.library.summary.cells import Cell, local_cells, merged
 from starfish.tasks.library.summary.config import SummaryConfig
+from starfish.tasks.library.summary.faults import cell_faults, count_faults
 from starfish.tasks.library.summary.quantiles import CUTS, counts_below, cuts, first_bracket, narrowed, rank_of
 from starfish.tasks.library.summary.report import summary_report
+from starfish.tasks.library.summary.withheld import few, numeric_withheld, refuse_chosen, within
 from starfish.tasks.payload import Payload
 from starfish.tasks.received import refusal, require
 from starfish.tasks.study import Study
 from starfish.tasks.summation import CompensatedSum, size_fault
-from starfish.tasks.updates import LARGEST_NUMBER, Expected, Shape, checked
+from starfish.tasks.updates import Expected, Shape, checked
 
 Array = np.ndarray
 NUMERIC, LEVELLED = ("number", "integer"), ("binary", "category")
@@ -33,6 +38,7 @@ class SummaryStatistics(Task):
         "Round 1: for each variable (and group) the number of values and of missing ones, mean and sum of squares; rows by level. "
         "With min_max also the smallest and the largest value.",
         "Each further round: how many values lie at or below each of 63 points inside a quantile's bracket.",
+        "Under limits: which variables, and which brackets, the site withholds because few of its values are in them.",
     )
 
     def __init__(self, config: SummaryConfig, study: Study) -> None:
@@ -67,19 +73,29 @@ class SummaryStatistics(Task):
             if fault := size_fault(rows.columns[name]):
                 raise SiteRefusal(f"{name}: {fault}.", code="size", variable=name)
 
-    def train(self, rows: Rows, model: Payload | None, *, site: str) -> Payload:
+    def design(self, rows: Rows, *, site: str = "") -> Design:
+        """Groups are all or nothing; a variable with few values in one is withheld as a whole, and the task goes on."""
+        group = self.config.group
+        factors = [Factor(name=group, codes=self.codes(rows), levels=self.groups)] if group else []
+        extremes = [f"the smallest and the largest {name}" for name in self.numeric if self.config.min_max]
+        return Design(rows=rows.n, cells=list(cells_of(factors)), single=extremes)
+
+    def train(self, rows: Rows, model: Payload | None, *, site: str, scrutiny: Scrutiny = UNCHECKED) -> Payload:
+        limits = scrutiny.limits
         if model is None:
-            return Payload(meta={"stage": "moments"}, arrays=self._moments(rows))
+            return Payload(meta={"stage": "moments"}, arrays=self._moments(rows, limits))
         if model.meta.get("stage") != "quantiles":
             raise refusal("it is of no stage of this task")
         brackets = (len(self.numeric), self._cells, len(self.config.quantiles))
-        require(model.arrays, {"low": brackets, "high": brackets})
-        return Payload(meta={"stage": "quantiles"}, arrays=self._counts(rows, model))
+        require(model.arrays, {"low": brackets, "high": brackets, "closed": brackets})
+        if limits.oracle:
+            refuse_chosen(self, model, scrutiny)
+        return Payload(meta={"stage": "quantiles"}, arrays=self._counts(rows, model, limits))
 
     def aggregate(self, updates: Iterable[tuple[str, Payload]], model: Payload | None) -> Outcome:
         if model is None:
-            arrays = self._pool_moments(checked(updates, self._expected_moments()))
-            meta: dict[str, Any] = {}
+            arrays, sites = self._pool_moments(checked(updates, self._expected_moments()))
+            meta: dict[str, Any] = {"sites": sites}
         else:
             arrays = self._pool_counts(checked(updates, self._expected_counts(model)), model)
             meta = dict(model.meta)
@@ -125,7 +141,7 @@ class SummaryStatistics(Task):
     def _cells(self) -> int:
         return len(self.groups) + 1
 
-    def _moments(self, rows: Rows) -> dict[str, Array]:
+    def _moments(self, rows: Rows, limits: Limits) -> dict[str, Array]:
         group = self.codes(rows)
         columns = [rows.columns[name] for name in self.numeric]
         arrays = {
@@ -140,10 +156,29 @@ class SummaryStatistics(Task):
             flat = group * (levels + 1) + _codes(rows.columns[name], levels)
             counted = np.bincount(flat, minlength=self._cells * (levels + 1)).astype(np.float64)
             arrays[f"levels:{name}"] = counted.reshape(self._cells, levels + 1)
+        numeric = [numeric_withheld(column, group, arrays["cells"][place], limits) for place, column in enumerate(columns)]
+        levelled = [bool(few(arrays[f"levels:{name}"][:, :-1], limits).any()) for name in self.levelled]
+        arrays["withheld"] = np.array([*numeric, *levelled], dtype=np.float64)
+        self._blank(arrays, 0.0)
         return arrays
 
+    def _blank(self, arrays: dict[str, Array], extreme: float) -> None:
+        """Take out of the arrays what is withheld of them."""
+        numeric = ~self.numeric_known(arrays)
+        arrays["cells"][numeric] = 0.0
+        if self.config.min_max:
+            arrays["extremes"][numeric] = extreme
+        for name, withheld in zip(self.levelled, arrays["withheld"][len(self.numeric) :], strict=True):
+            if withheld:
+                arrays[f"levels:{name}"] = np.zeros_like(arrays[f"levels:{name}"])
+
+    def numeric_known(self, arrays: Mapping[str, Array]) -> Array:
+        """Of which numeric variables (bool) nothing is withheld."""
+        return np.asarray(arrays["withheld"][: len(self.numeric)] == 0)
+
     def _expected_moments(self) -> Expected:
-        shapes: dict[str, Shape] = {"rows": (self._cells,), "cells": (len(self.numeric), self._cells, 3)}
+        described = (len(self.numeric) + len(self.levelled),)
+        shapes: dict[str, Shape] = {"rows": (self._cells,), "cells": (len(self.numeric), self._cells, 3), "withheld": described}
         shapes |= {f"levels:{name}": (self._cells, len(self.study.variables[name].values) + 1) for name in self.levelled}
         if self.config.min_max:
             shapes["extremes"] = (len(self.numeric), 2)
@@ -152,10 +187,10 @@ class SummaryStatistics(Task):
             shapes=shapes,
             counts=tuple(name for name in shapes if name not in ("cells", "extremes")),
             sums=("cells",),
-            faults=_cell_faults,
+            faults=partial(cell_faults, levelled=self.levelled),
         )
 
-    def _pool_moments(self, updates: Iterable[tuple[str, Payload]]) -> dict[str, Array]:
+    def _pool_moments(self, updates: Iterable[tuple[str, Payload]]) -> tuple[dict[str, Array], int]:
         sums: dict[str, CompensatedSum] = {}
         cells, extremes = [], []
         for _, update in updates:
@@ -176,8 +211,10 @@ class SummaryStatistics(Task):
                 arrays["cells"][place, group] = (cell.n, cell.mean, cell.squares) if cell.n else 0.0
         if self.config.min_max:
             arrays["extremes"] = _pooled_extremes(extremes, len(self.numeric))
-        arrays["low"], arrays["high"] = self._first_brackets(arrays)
-        return arrays
+        self._blank(arrays, np.nan)
+        arrays["low"], arrays["high"] = self.first_brackets(arrays)
+        arrays["closed"] = np.zeros(arrays["low"].shape)
+        return arrays, len(cells)
 
     def _places(self, arrays: Mapping[str, Array]) -> Iterator[tuple[int, int, int, Cell, float]]:
         """Every bracket: variable, cell (the last stands for all rows), quantile; with its moments and its q."""
@@ -187,7 +224,8 @@ class SummaryStatistics(Task):
                 for number, q in enumerate(self.config.quantiles):
                     yield place, group, number, cell, q
 
-    def _first_brackets(self, arrays: Mapping[str, Array]) -> tuple[Array, Array]:
+    def first_brackets(self, arrays: Mapping[str, Array]) -> tuple[Array, Array]:
+        """What the pooled moments say of the quantiles."""
         shape = (len(self.numeric), self._cells, len(self.config.quantiles))
         low, high = np.zeros(shape), np.zeros(shape)
         for place, group, number, cell, q in self._places(arrays):
@@ -196,7 +234,8 @@ class SummaryStatistics(Task):
 
     def _narrow_enough(self, arrays: Mapping[str, Array]) -> bool:
         return all(
-            arrays["high"][place, group, number] - arrays["low"][place, group, number] <= self._goal(place, cell)
+            arrays["closed"][place, group, number]
+            or arrays["high"][place, group, number] - arrays["low"][place, group, number] <= self._goal(place, cell)
             for place, group, number, cell, _ in self._places(arrays)
         )
 
@@ -204,40 +243,41 @@ class SummaryStatistics(Task):
         """The width asked for, but never below what floating-point numbers of this size can tell apart."""
         return max(self.width(place, cell), 1e-12 * abs(cell.mean) if cell.n else 0.0, 1e-300) if cell.squares else np.inf
 
-    def _counts(self, rows: Rows, model: Payload) -> dict[str, Array]:
-        points, group = cuts(model.arrays["low"], model.arrays["high"]), self.codes(rows)
-        below = np.zeros(points.shape)
+    def _counts(self, rows: Rows, model: Payload, limits: Limits) -> dict[str, Array]:
+        low, high, group = model.arrays["low"], model.arrays["high"], self.codes(rows)
+        points = cuts(low, high)
+        below, withheld = np.zeros(points.shape), model.arrays["closed"].copy()
         for place, name in enumerate(self.numeric):
-            for code in range(len(self.groups)):
-                below[place, code] = counts_below(rows.columns[name][group == code], points[place, code])
-            below[place, -1] = counts_below(rows.columns[name], points[place, -1])
-        return {"below": below}
+            for code in range(self._cells):
+                values = rows.columns[name][group == code] if code < len(self.groups) else rows.columns[name]
+                below[place, code] = counts_below(values, points[place, code])
+                withheld[place, code][few(within(values, low[place, code], high[place, code]), limits)] = 1.0
+        return {"below": np.where(withheld[..., None] > 0, 0.0, below), "withheld": withheld}
 
     def _expected_counts(self, model: Payload) -> Expected:
-        return Expected(stage="quantiles", shapes={"below": (*model.arrays["low"].shape, CUTS)}, counts=("below",))
+        brackets = model.arrays["low"].shape
+        shapes: dict[str, Shape] = {"below": (*brackets, CUTS), "withheld": brackets}
+        return Expected(stage="quantiles", shapes=shapes, counts=("below", "withheld"), faults=count_faults)
 
     def _pool_counts(self, updates: Iterable[tuple[str, Payload]], model: Payload) -> dict[str, Array]:
-        total = CompensatedSum()
+        sums = {name: CompensatedSum() for name in ("below", "withheld")}
         for _, update in updates:
-            total.add(update.arrays["below"])
-        arrays = dict(model.arrays)
+            for name, total in sums.items():
+                total.add(update.arrays[name])
+        pooled = {name: total.total for name, total in sums.items()}
+        return {**self.narrow(model.arrays, pooled), **{f"sum:{name}": array for name, array in pooled.items()}}
+
+    def narrow(self, before: Mapping[str, Array], sums: Mapping[str, Array]) -> dict[str, Array]:
+        """What follows from the brackets and the pooled counts; a bracket that a site withholds stays as it is."""
+        arrays = {name: array for name, array in before.items() if not name.startswith("sum:")}
         rank = np.ones(arrays["low"].shape)
         for place, group, number, cell, q in self._places(arrays):
             rank[place, group, number] = rank_of(q, cell.n)
-        arrays["low"], arrays["high"] = narrowed(arrays["low"], arrays["high"], total.total, rank)
+        low, high = narrowed(arrays["low"], arrays["high"], sums["below"], rank)
+        closed = sums["withheld"] > 0
+        arrays["low"], arrays["high"] = np.where(closed, arrays["low"], low), np.where(closed, arrays["high"], high)
+        arrays["closed"] = closed.astype(np.float64)
         return arrays
-
-
-def _cell_faults(update: Payload) -> str | None:
-    """n and sums of squares are no negative numbers, and no cell has more values than its group has rows."""
-    cells = update.arrays["cells"]
-    if (cells[:, :, 0] < 0).any() or (cells[:, :, 2] < 0).any():
-        return "'cells' has a negative number of values or sum of squares"
-    if (np.abs(cells[:, :, 1]) > LARGEST_NUMBER).any():
-        return "'cells' has a mean that is larger than any rows can make it"
-    if (cells[:, :, 0] > update.arrays["rows"]).any():
-        return "'cells' has more values than rows"
-    return None
 
 
 def _codes(column: Array, levels: int) -> Array:

@@ -1,0 +1,55 @@
+"""Whether too few rows make up the sums of a point: looked at by the site itself, whoever has chosen the point.
+
+A steep enough vector leaves one row that is not fitted with certainty, and score and information are that patient's covariates. So
+rows that are all but certain, few rows that count, and one that counts most, are refused. docs/explanation/disclosure.md has the
+numbers and what remains possible.
+"""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from starfish.tasks.counting import effective_number, largest_share
+from starfish.tasks.disclosure import DOMINANT, Limits
+from starfish.tasks.errors import SiteRefusal
+
+if TYPE_CHECKING:
+    from starfish.tasks.likelihood.local import Local
+    from starfish.tasks.likelihood.task import LikelihoodTask, Pointwise
+
+Array = np.ndarray
+CERTAIN, MOST = 1e-4, 0.5
+"""A probability within so much of 0 or 1 is certain; the part of the rows that may be."""
+
+
+def judge(
+    limits: Limits, task: "LikelihoodTask", local: "Local", point: "Pointwise", z: Array, weighted: Array, information: Array | None
+) -> None:
+    """Raises SiteRefusal. `weighted` (n, p) times `z`, or its own square where there is no `information`, is each row's part of the
+    diagonal; it is written over."""
+    counted = effective_number(local.weights * point.curvature)
+    if counted < limits.min_rows:
+        raise _refusal("effective-rows", "too few rows make up the sums", f"{counted:.1f} rows, and the policy wants {limits.min_rows}")
+    if task.binary:
+        certain = float((point.curvature < CERTAIN * (1.0 - CERTAIN)).mean())
+        if certain > MOST:
+            raise _refusal("saturated", "most fitted probabilities are 0 or 1", f"{certain:.0%} of the rows")
+        loudest = largest_share((local.weights * point.slope) ** 2)
+        if loudest > DOMINANT:
+            raise _refusal("loudest-row", "one row makes up most of the score", f"{loudest:.0%} of the squared residuals")
+    np.multiply(weighted, weighted if information is None else z, out=weighted)
+    sums = weighted.sum(axis=0) if information is None else np.diag(information)
+    share = float((weighted.max(axis=0) / np.where(sums > 0, sums, np.inf)).max(initial=0.0))
+    if share > limits.max_share:
+        raise _refusal(
+            "max-share", "one row makes up too much of the information", f"{share:.0%}, and the policy allows {limits.max_share:.0%}"
+        )
+
+
+def _refusal(rule: str, what: str, found: str) -> SiteRefusal:
+    said = f"At the global model's parameters {what} at this site"
+    return SiteRefusal(
+        f"{said} (rule {rule}): it does not answer. Take terms out of the formula, or go on without this site.",
+        code=rule,
+        private=f"{said}: {found} (rule {rule}).",
+    )
