@@ -32,7 +32,7 @@ def simulate(
     from starfish.controller.simulate import simulate as run
 
     if policy is not None:
-        read_policy(policy)  # which refuses all but `open`, under which everything is simulated so far
+        read_policy(policy)  # a wrong one is said before any data are read
     project = project_file.read(file)
     sites = [
         SimulatedSite(name=name, source=source, mapping=read_mapping_file(mappings[name]) if name in mappings else None)

@@ -5,14 +5,15 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from starfish.controller.daemon.journal import BatchKey, Journal
 from starfish.controller.data import DataError
 from starfish.controller.errors import DataProblem
-from starfish.controller.guard import egress
+from starfish.controller.guard import egress, gate
+from starfish.controller.guard.errors import Withheld
 from starfish.controller.guard.policy import Policy, preset, read_policy
 from starfish.controller.project_file import ProjectFile
 from starfish.controller.worker import steps
@@ -62,24 +63,30 @@ class Simulation:
     """The coordinator's folder and one a site; what the Routing Server would hand over leaves through the same egress."""
 
     def __init__(
-        self, project: ProjectFile, sites: Sequence[SimulatedSite], root: Path, progress: Progress, *, policy: Policy, journal: Journal
+        self,
+        project: ProjectFile,
+        sites: Sequence[SimulatedSite],
+        root: Path,
+        progress: Progress,
+        *,
+        policy: Policy,
+        journal: Journal,
+        key: bytes = b"",
     ) -> None:
-        self.project, self.policy, self.journal = project, policy, journal
+        # Whoever simulates has approved it, and names the files; nobody has joined.
+        self.project, self.policy, self.journal, self.key = project, replace(policy, approve="never", datasets="all"), journal, key
         self.sites = sorted(sites, key=lambda site: site.uid)
         self.names = {site.uid: site.name for site in sites}
         self.progress = progress
         self.coordinator = BatchFolder(root / "coordinator")
         self.folders = {site.uid: BatchFolder(root / site.uid) for site in sites}
+        self.batches: dict[str, BatchKey] = {site.uid: (number, 1) for number, site in enumerate(self.sites, start=1)}
+        """By which the journal tells the sites apart; the coordinator's is BATCH."""
+        self.terms = {"project": project.name, "batch": 1, "tasks": project.tasks, "definition": project.definition}
 
     def run(self) -> dict[str, Any]:
-        terms = {
-            "project": self.project.name,
-            "batch": 1,
-            "tasks": self.project.tasks,
-            "definition": self.project.definition,
-        }
         for folder in (self.coordinator, *self.folders.values()):
-            folder.write_json(folder.terms, terms)
+            folder.write_json(folder.terms, self.terms)
         self._prepare()
         for task in self.project.tasks:
             self._task(task["seq"], task["model"], task["config"]["total_round"])
@@ -89,17 +96,23 @@ class Simulation:
         reasons: dict[str, str] = {}
         for site in self.sites:
             try:
-                steps.prepare(str(self.folders[site.uid].path), site.uid, site.source, site.mapping)
-            except (TaskError, DataError) as error:
+                self._prepare_site(site, self.folders[site.uid])
+            except (TaskError, DataError, Withheld) as error:
                 reasons[site.name] = error.private
         if reasons:
             raise SimulationRefused(reasons)
+
+    def _prepare_site(self, site: SimulatedSite, folder: BatchFolder) -> None:
+        gate.admit(self.policy, self.terms, site.name, by_name=False, isolated=True)
+        counted = steps.prepare(str(folder.path), site.uid, site.source, site.mapping, self.key.hex())
+        marks = folder.marks.read_bytes()
+        gate.prepared(self.journal, self.policy, self.batches[site.uid], site.name, self.terms, counted["tasks"], marks)
 
     def _task(self, seq: int, model: str, total_round: int) -> None:
         for round_seq in range(1, total_round + 1):
             for uid, folder in self.folders.items():
                 update = self._train(uid, folder, seq, round_seq)
-                self._hand_over("update", update, [self.coordinator.update(seq, round_seq, uid)])
+                self._hand_over("update", uid, update, (seq, round_seq), [self.coordinator.update(seq, round_seq, uid)])
             done = self._aggregate(seq, round_seq)
             self.progress(f"task {seq} ({model}): round {round_seq} of at most {total_round}")
             if done:
@@ -116,13 +129,29 @@ class Simulation:
             result = steps.aggregate(str(self.coordinator.path), seq, round_seq)
         except BadUpdate as error:
             raise SimulationRefused({self.names[error.site]: error.public}) from error
-        self._hand_over("model", result, [folder.model(seq, round_seq) for folder in self.folders.values()])
+        models = [folder.model(seq, round_seq) for folder in self.folders.values()]
+        self._hand_over("model", None, result, (seq, round_seq), models)
         return bool(result["done"])
 
-    def _hand_over(self, what: egress.What, written: steps.Result, names: Sequence[Path]) -> None:
-        """The same file under other names, where the disk has such. Raises HomeError where the policy lets no such thing leave."""
-        file = Path(written["path"])
-        egress.release(self.journal, self.policy, BATCH, what, file.name, file, sha256=written["sha256"])
+    def _hand_over(
+        self, what: egress.What, uid: str | None, written: steps.Result, position: tuple[int, int], names: Sequence[Path]
+    ) -> None:
+        """The same file under other names, where the disk has such. Raises SimulationRefused where the policy does not let it leave."""
+        file, batch = Path(written["path"]), self.batches[uid] if uid else BATCH
+        try:
+            egress.release(
+                self.journal,
+                self.policy,
+                batch,
+                what,
+                file.name,
+                file,
+                sha256=written["sha256"],
+                position=position,
+                sites=len(self.sites) if what == "model" else None,
+            )
+        except Withheld as error:
+            raise SimulationRefused({self.names[uid] if uid else "The coordinator": error.private}) from error
         for name in names:
             name.parent.mkdir(parents=True, exist_ok=True)
             try:
