@@ -6,6 +6,8 @@ import uuid
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar
 
@@ -67,6 +69,14 @@ class Client(ArtifactCalls, TelemetryCalls, TokenCalls, TrustCalls):
 
     def site_by_uid(self, uid: str) -> Site:
         return self._one(Site.from_json, "GET", "sites/lookup/", params={"uid": uid})
+
+    def clock(self, uid: str) -> datetime | None:
+        """What time it is at the Routing Server, to the second, as it says in any answer to this site; None where it doesn't."""
+        said = self._transport.request("GET", "sites/lookup/", params={"uid": uid}).headers.get("Date")
+        try:
+            return parsedate_to_datetime(said) if said else None
+        except ValueError:
+            return None
 
     def heartbeat(self, uid: str, connected: bool = True) -> None:
         self._transport.request("POST", "sites/heartbeat/", json={"uid": uid, "status": int(connected)})
