@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from starfish.cli import preview as preview_view
 from starfish.cli import report as report_view
 from starfish.cli.progress import follow, state_view
 from starfish.cli.session import FAILED, Session, command, noun
@@ -21,6 +22,12 @@ Ref = Annotated[str, typer.Argument(metavar="PROJECT", help="The project's name 
 Batch = Annotated[
     int | None, typer.Option("--batch", metavar="N", min=1, help="Which batch; the last one unless told.", show_default=False)
 ]
+
+
+@command(app)
+def preview(session: Session, project: Ref) -> None:
+    """Try a project at this site alone: how many numbers would leave, and which rule of the policy is nearest."""
+    session.result(session.site.runs.preview(project), preview_view.view)
 
 
 @command(app)
@@ -42,6 +49,15 @@ def start(
 def watch(session: Session, project: Ref, batch: Batch = None) -> None:
     """Watch a batch until it has ended."""
     _follow(session, project, batch)
+
+
+@command(app)
+def approve(session: Session, project: Ref, batch: Batch = None) -> None:
+    """Let a batch go on that waits for a person at this site."""
+    session.result(
+        session.site.runs.approve(project, batch),
+        lambda made: f"Batch {made.batch} of '{made.project}' is approved by {made.approver}, on these terms and rows, and goes on.",
+    )
 
 
 @command(app)

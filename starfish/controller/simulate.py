@@ -85,14 +85,14 @@ class Simulation:
         self.terms = {"project": project.name, "batch": 1, "tasks": project.tasks, "definition": project.definition}
 
     def run(self) -> dict[str, Any]:
-        for folder in (self.coordinator, *self.folders.values()):
-            folder.write_json(folder.terms, self.terms)
-        self._prepare()
-        for task in self.project.tasks:
-            self._task(task["seq"], task["model"], task["config"]["total_round"])
+        self.prepare()
+        self.compute()
         return steps.report(str(self.coordinator.path), "", "", self.names)
 
-    def _prepare(self) -> None:
+    def prepare(self) -> None:
+        """Every site's rows, checked and frozen. Raises SimulationRefused."""
+        for folder in (self.coordinator, *self.folders.values()):
+            folder.write_json(folder.terms, self.terms)
         reasons: dict[str, str] = {}
         for site in self.sites:
             try:
@@ -101,6 +101,11 @@ class Simulation:
                 reasons[site.name] = error.private
         if reasons:
             raise SimulationRefused(reasons)
+
+    def compute(self) -> None:
+        """All rounds of all tasks. Raises SimulationRefused."""
+        for task in self.project.tasks:
+            self._task(task["seq"], task["model"], task["config"]["total_round"])
 
     def _prepare_site(self, site: SimulatedSite, folder: BatchFolder) -> None:
         gate.admit(self.policy, self.terms, site.name, by_name=False, isolated=True)

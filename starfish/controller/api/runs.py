@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -16,8 +17,11 @@ from starfish.controller.files import read_object
 from starfish.protocol.run_state import RunStatus
 
 if TYPE_CHECKING:
+    from starfish.controller.api.guard import Approval
     from starfish.controller.api.site import Site
     from starfish.controller.daemon.journal import Event
+    from starfish.controller.preview import Preview
+    from starfish.controller.trust.wrapping import Wrapping
     from starfish.protocol.messages import LogLines, ProgressReport, Project, Run
 
 POLL_S = 0.3
@@ -33,6 +37,7 @@ class SiteState:
     """Where one site is in a batch; `status` is the wire's word, `reason` says why it failed, `progress` what it has reported last."""
 
     run: int
+    uid: str
     site: str
     role: str
     status: str
@@ -100,7 +105,13 @@ class RunActions:
                 f"Nobody has said what this site takes part with in '{project.name}': bind a dataset with "
                 f"'starfish project join {project.name} --dataset NAME'."
             )
-        self._refusals(lambda: self.site.client.start_batch(project.id))
+        if project.sealed:
+            coordination = self.site.projects.sealed.coordination(str(project.id))
+            order = coordination.order(project.batch)
+            sealed = order.sealed(coordination.manifest.group)
+            self._refusals(lambda: self.site.client.start_batch(project.id, number=order.batch, order=sealed))
+        else:
+            self._refusals(lambda: self.site.client.start_batch(project.id))
         return self.show(str(project.id))
 
     def show(self, ref: str, batch: int | None = None) -> BatchState:
@@ -143,6 +154,27 @@ class RunActions:
         """Begin a failed batch's round again (coordinator). Raises NotAllowed, NotNow."""
         return self._act(ref, batch, "restart")
 
+    def preview(self, ref: str) -> "Preview":
+        """A dry run at this site alone: what would leave, and which rule of the policy is nearest. Raises NotNow, DataProblem."""
+        from starfish.controller.guard.policy import read_policy
+        from starfish.controller.preview import preview
+        from starfish.controller.project_file import ProjectFile
+
+        project = self.site.projects.find(ref)
+        binding = self.site.home.binding(project.id)
+        if binding is None or binding.dataset is None:
+            raise NotNow(f"No dataset of this site answers for '{project.name}', so nothing of it would leave.")
+        terms = ProjectFile(
+            name=project.name, description=project.description, definition=project.definition, tasks=[dict(task) for task in project.tasks]
+        )
+        policy = read_policy(self.site.home.policy_file)
+        return preview(self.site.home, terms, binding, policy=policy, by_name=not project.sealed)
+
+    def approve(self, ref: str, batch: int | None = None) -> "Approval":
+        """Let a batch go on that waits for a person at this site. Raises NotNow."""
+        project = self.site.projects.find(ref)
+        return self.site.guard.approve(project.id, project.name, self._batch(project, batch))
+
     def logs(self, ref: str, batch: int | None = None) -> list[SiteLog]:
         """What the sites have reported, for the coordinator; a participant sees its own."""
         return self._logs(self.show(ref, batch))
@@ -172,6 +204,7 @@ class RunActions:
     def download(self, ref: str, to: Path | str, batch: int | None = None) -> list[Path]:
         """Everything of a batch into a new folder: report.json, its tables as CSV, the global models, the logs. Raises NotNow."""
         from starfish.controller.api.tables import write_tables
+        from starfish.controller.worker.folder import BatchFolder
 
         folder = Path(to).expanduser()
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -182,8 +215,9 @@ class RunActions:
         (folder / "report.json").write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         write_tables(report, folder)
         for task in report["tasks"]:
-            for model in self._download(state, "artifacts", folder, position=(task["seq"], task["rounds"])):
-                model.rename(folder / f"task{task['seq']}-{task['model']}.model")
+            model = BatchFolder(self.site.home.work(state.project_id, state.batch)).model(task["seq"], task["rounds"])
+            if model.exists():
+                shutil.copyfile(model, folder / f"task{task['seq']}-{task['model']}.model")
         for log in self._logs(state):
             log_file(folder, log.site).write_text(log.text, encoding="utf-8")
         return sorted(path for path in folder.rglob("*") if path.is_file())
@@ -221,19 +255,25 @@ class RunActions:
         """With the reason that each failed site gave."""
         if not any(RunStatus.from_word(site.status) in FAILING for site in state.sites):
             return state
-        places = {(site.run, site.task, site.round) for site in state.sites}
+        places = {(site.run, site.task, site.round): site.uid for site in state.sites}
+        wrapping = self._wrapping(state)
         with tempfile.TemporaryDirectory() as folder:
             stored = [(match, path) for match, path in self._stored(state, Path(folder)) if match["name"] == "failure.json"]
-            given = {_place(match): _message(path) for match, path in stored if _place(match) in places}
+            given = {
+                place: _message(path, wrapping, place[1:], places[place]) for match, path in stored if (place := _place(match)) in places
+            }
         reasons = {run: message for (run, _, _), message in given.items()}
         return replace(state, sites=[replace(site, reason=reasons.get(site.run)) for site in state.sites])
 
     def _logs(self, state: BatchState) -> list[SiteLog]:
         """Each site's files, as old controllers send them, and the lines that it has told; nothing twice."""
         names = {site.run: site.site for site in state.sites}
+        uids = {site.run: site.uid for site in state.sites}
+        wrapping = self._wrapping(state)
         texts = self._log_files(state)
         for run in names:
-            if told := [lines.text for lines in self._told(run)]:
+            entries = [((lines.task_seq, lines.round_seq), lines.text) for lines in self._told(run)]
+            if told := wrapping.read_lines(uids[run], entries):
                 texts[run] = _once([texts.get(run, ""), *told])
         order = [*names, *(run for run in texts if run not in names)]
         return [SiteLog(site=names.get(run, f"run {run}"), text=texts[run]) for run in order if run in texts]
@@ -256,6 +296,12 @@ class RunActions:
             return self.site.client.lines(run)
         except NotFound:  # a Routing Server of before there were any
             return []
+
+    def _wrapping(self, state: BatchState) -> "Wrapping":
+        """What is not sealed is read as it is."""
+        from starfish.controller.trust.wrapping import Plain
+
+        return self.site.projects.sealed.wrapping(state.project_id, state.batch) or Plain()
 
     def _stored(self, state: BatchState, folder: Path) -> "list[tuple[re.Match[str], Path]]":
         """The stored logs and notices of a batch, as far as this site may see them."""
@@ -338,6 +384,7 @@ def _site_state(run: "Run", name: str) -> SiteState:
     config: Mapping[str, Any] = task.get("config", {})
     return SiteState(
         run=run.id,
+        uid=run.site_uid,
         site=name,
         role=run.role,
         status=run.status.word,
@@ -367,9 +414,11 @@ def _place(match: re.Match[str]) -> tuple[int, int, int]:
     return int(match["run"]), int(match["task"]), int(match["round"])
 
 
-def _message(path: Path) -> str:
+def _message(path: Path, wrapping: "Wrapping", at: tuple[int, int], sender: str) -> str:
     """What a failure notice says; it comes from another site and may be anything."""
+    from starfish.controller.trust.errors import Untrusted
+
     try:
-        return str(json.loads(path.read_bytes())["message"])
-    except (ValueError, KeyError, TypeError):
+        return str(json.loads(wrapping.read_notice(at, sender, path.read_bytes()))["message"])
+    except (ValueError, KeyError, TypeError, Untrusted):
         return "its notice can't be read"

@@ -35,8 +35,13 @@ def prepared(db: sqlite3.Connection, batch: tuple[int, int], dataset: str, rows:
     """Note what the tasks of a batch read; `tasks` as the worker's `prepare` has counted them."""
     forget(db, batch)
     for task in tasks:
-        variables = json.dumps(sorted(task["variables"]))
-        db.execute("INSERT INTO part VALUES (?, ?, ?, ?, ?, ?, ?)", (*batch, task["seq"], dataset, rows, variables, task["used"]))
+        made = part_of(dataset, rows, task)
+        db.execute("INSERT INTO part VALUES (?, ?, ?, ?, ?, ?, ?)", (*batch, task["seq"], dataset, rows, made.variables, made.used))
+
+
+def part_of(dataset: str, rows: str, task: Mapping[str, Any]) -> Part:
+    """As the worker has counted it."""
+    return Part(dataset=dataset, rows=rows, variables=json.dumps(sorted(task["variables"])), used=task["used"])
 
 
 def forget(db: sqlite3.Connection, batch: tuple[int, int]) -> None:

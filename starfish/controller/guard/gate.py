@@ -4,6 +4,7 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -67,6 +68,28 @@ def prepared(
         waits = holds.hold(db, batch, terms=digest(terms), rows=found, reasons=reasons)
         answers.prepared(db, batch, dataset, found, tasks)
     return reasons if waits else []
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outlook:
+    """What a batch would meet here: why a person would be asked, and the answers given so far by task (of its rows, of the dataset)."""
+
+    waits: list[str]
+    given: Mapping[int, tuple[int, int]]
+
+
+def outlook(journal: Journal, policy: Policy, dataset: str, tasks: Sequence[Mapping[str, Any]], marks: bytes) -> Outlook:
+    """As `prepared`, and nothing is noted."""
+    found = hashlib.sha256(marks).hexdigest()
+    with journal.read() as db:
+        given = {task["seq"]: answers.given(db, answers.part_of(dataset, found, task)) for task in tasks}
+        return Outlook(waits=_reasons(db, policy, found, marks), given=given)
+
+
+def key(journal: Journal) -> bytes:
+    """By which this site's rows are marked."""
+    with journal.write() as db:
+        return rows.key(db)
 
 
 def noted(journal: Journal, batch: BatchKey) -> bool:
