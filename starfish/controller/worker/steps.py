@@ -32,6 +32,7 @@ class Terms:
         terms = BatchFolder.read_json(file)
         self.project: str = terms["project"]
         self.batch: int = terms["batch"]
+        self.manifest: str | None = terms.get("manifest")
         self.study = Study.from_definition(terms["definition"])
         self.tasks: dict[int, Task] = {task["seq"]: registry.build(task["model"], task["config"], self.study) for task in terms["tasks"]}
 
@@ -101,16 +102,18 @@ def aggregate(work: str, task_seq: int, round_seq: int, min_sites: int = 1) -> R
     """
     folder, terms = _opened(work)
     task = terms.tasks[task_seq]
+    model = _last_model(folder, task, task_seq, round_seq)
     try:
-        _require_sites(folder, task_seq, round_seq, min_sites)
-        outcome = task.aggregate(_updates(folder, task, task_seq, round_seq), _last_model(folder, task, task_seq, round_seq))
+        if min_sites > 1:
+            _require_sites(folder, task_seq, round_seq, min_sites)
+        outcome = task.aggregate(_updates(folder, task, task_seq, round_seq), model)
     except NoEstimate as error:
         explained = {"code": error.code, "message": error.public, "term": error.variable}
         outcome = Outcome(model=Payload(meta={"failure": explained}), done=True)
     stamp = _stamp("model", task, task_seq, round_seq) | {"done": outcome.done}
-    model = Payload(meta={"starfish": stamp, "task": outcome.model.meta}, arrays=outcome.model.arrays)
+    following = Payload(meta={"starfish": stamp, "task": outcome.model.meta}, arrays=outcome.model.arrays)
     failure = outcome.model.meta.get("failure")
-    written = _write(folder.model(task_seq, round_seq), model)
+    written = _write(folder.model(task_seq, round_seq), following)
     return written | {"done": outcome.done, "failure": failure, "log": [failure["message"]] if failure else []}
 
 
@@ -125,7 +128,7 @@ def report(work: str, site: str, site_name: str, site_names: Mapping[str, str] |
         rounds, _ = last
         results.append(reports.task_result(seq, rounds, task, _model(folder, task, seq, rounds), site_names))
         flows.append(_site_flows(folder, seq, site, site_name, site_names))
-    return reports.write(folder.report, terms.project, terms.batch, results, flows)
+    return reports.write(folder.report, terms.project, terms.batch, results, flows, manifest=terms.manifest)
 
 
 STEPS: Mapping[str, Callable[..., Result]] = {"prepare": prepare, "train": train, "aggregate": aggregate, "report": report}
