@@ -20,14 +20,24 @@ def task_result(seq: int, rounds: int, task: Task, model: Payload, site_names: M
 
 
 def write(
-    path: Path, project: str, batch: int, tasks: Sequence[dict[str, Any]], flows: Sequence[Sequence[Mapping[str, Any]]]
+    path: Path,
+    project: str,
+    batch: int,
+    tasks: Sequence[dict[str, Any]],
+    flows: Sequence[Sequence[Mapping[str, Any]]],
+    *,
+    manifest: str | None = None,
 ) -> dict[str, Any]:
-    """Write report.json and return it. `sites` are the rows of the first task; each task has its own beside it."""
+    """Write report.json and return it.
+
+    `sites` are the rows of the first task; each task has its own beside it. `manifest`: the hash of the one that the batch ran under,
+    None of a by-name project.
+    """
     report = {
         "project": project,
         "batch": batch,
         "version": starfish.__version__,
-        "manifest": None,
+        "manifest": manifest,
         "sites": list(flows[0]) if flows else [],
         "tasks": [task | {"sites": list(flow)} for task, flow in zip(tasks, flows, strict=True)],
     }
