@@ -1,5 +1,6 @@
 """The OpenAPI document's last touch: the routes that are not DRF's."""
 
+from collections.abc import Collection
 from typing import Any
 
 from starfish.protocol import problems
@@ -86,11 +87,14 @@ def _operation(name: str, description: str, answers: dict[str, Any], *parameters
     return operation
 
 
-def _page(description: str, **told: Any) -> dict[str, Any]:
-    """A part of a series: what was told, and when."""
+def _page(description: str, *, perhaps: Collection[str] = (), **told: Any) -> dict[str, Any]:
+    """A part of a series: what was told, and when. `perhaps`: what is not always there."""
     when: dict[str, Any] = {"id": {"type": "integer"}, "task_seq": {"type": "integer"}, "round_seq": {"type": "integer"}}
     properties = when | {"at": {"type": "string", "format": "date-time"}} | told
-    rows = {"type": "array", "items": {"type": "object", "properties": properties, "required": [*properties]}}
+    rows = {
+        "type": "array",
+        "items": {"type": "object", "properties": properties, "required": [name for name in properties if name not in perhaps]},
+    }
     return {"200": {"description": description, "content": {"application/json": {"schema": rows}}}}
 
 
@@ -106,7 +110,7 @@ PROGRESS = {
     "get": _operation(
         "runs_progress_list",
         "What the site has reported.",
-        _page("Up to 1000 reports.", **ProgressRequest.model_json_schema()["properties"]),
+        _page("Up to 1000 reports.", perhaps=("metrics", "message", "sealed"), **ProgressRequest.model_json_schema()["properties"]),
         _AFTER,
     ),
     "post": _operation("runs_progress_create", "How far the site is; five times a second at most.", _TAKEN, body="Progress"),

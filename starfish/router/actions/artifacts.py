@@ -13,6 +13,7 @@ from starfish.protocol.run_state import RunStatus
 from starfish.router import hot, storage
 from starfish.router.access import Caller, require_acting, run_by_id
 from starfish.router.actions.moves import Locked, lock
+from starfish.router.actions.sealed import refuse_open_bytes
 from starfish.router.hub import announce
 from starfish.router.models import Artifact, Run
 from starfish.router.storage import Stored
@@ -28,6 +29,8 @@ class Incoming:
 
     kind: Kind
     name: str
+    head: bytes
+    """Its first bytes, at least as many as tell an envelope."""
     chunks: Iterable[bytes]
 
 
@@ -46,6 +49,7 @@ def upload(caller: Caller, run_id: int, task_seq: int, round_seq: int, files: Se
     require_acting(caller, run.site_id)
     for file in files:  # what can be refused before a byte is written
         check(run, file.kind, file.name)
+        refuse_open(run, file)
     saved: list[Saved] = []
     try:
         for file in files:
@@ -65,6 +69,12 @@ def check(run: Run, kind: Kind, name: str) -> None:
         raise Invalid("A file's name has up to 150 letters, digits and . _ + = @ , ( ) - or spaces, and begins with a letter or digit")
     if kind == Kind.MODEL and not run.coordinates:
         raise Forbidden("Only the coordinator's run has artifacts: they are the global model.")
+
+
+def refuse_open(run: Run, file: Incoming) -> None:
+    """Raises Invalid where its project is sealed and the file is not."""
+    if run.batch.sealed:
+        refuse_open_bytes(file.head)
 
 
 def save(file: Incoming) -> Saved:

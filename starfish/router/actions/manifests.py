@@ -14,6 +14,7 @@ from starfish.router.models import Letter
 
 LETTER_BYTES = 4 << 20
 
+
 def put_letter(caller: Caller, *, project_id: int, version: int, site_uid: UUID, data: bytes) -> tuple[Letter, bool]:
     """The letter, and whether it is new; the same bytes again change nothing. Raises NotFound, Forbidden, Invalid, TooLarge, Conflict."""
     with transaction.atomic():

@@ -18,16 +18,16 @@ def is_age_file(data: bytes) -> bool:
     return data.startswith(AGE)
 
 
-def refuse_open_bytes(offset: int, piece: bytes) -> None:
-    """Of a file that arrives in pieces, or whole at offset 0. Raises Invalid where it does not begin as an envelope does."""
-    expected = ENVELOPE[offset:]
-    if piece[: len(expected)] != expected[: len(piece)]:
+def refuse_open_bytes(head: bytes) -> None:
+    """Of a file. Raises Invalid where it does not begin as an envelope does."""
+    if not head.startswith(ENVELOPE):
         raise Invalid(f"This file is no envelope. {WHY}")
 
 
-def refuse_short(size: int) -> None:
-    """Raises Invalid."""
-    if size < len(ENVELOPE):
+def refuse_open_piece(offset: int, piece: bytes) -> None:
+    """The same of a file that arrives in pieces, of which this one begins at `offset`."""
+    expected = ENVELOPE[offset:]
+    if piece[: len(expected)] != expected[: len(piece)]:
         raise Invalid(f"This file is no envelope. {WHY}")
 
 

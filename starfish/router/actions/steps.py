@@ -91,6 +91,8 @@ def _take(caller: Caller, run_id: int, step: Step, artifact: artifacts.Saved | R
     if step.everyone and not it.run.coordinates:
         raise Forbidden("Only the coordinator's run takes a step for all.")
     _expect(it, step)
+    if isinstance(step.artifact, artifacts.Incoming):
+        artifacts.refuse_open(it.run, step.artifact)
     if isinstance(artifact, artifacts.Saved):
         artifacts.check(it.run, artifact.kind, artifact.name)
         artifacts.keep(it, artifact, step.task_seq, step.round_seq)

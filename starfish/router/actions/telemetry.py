@@ -9,6 +9,7 @@ from starfish.router import hot
 from starfish.router.access import Caller
 from starfish.router.actions.idempotency import Answer, Ticket, once
 from starfish.router.actions.moves import lock
+from starfish.router.actions.sealed import refuse_open_lines, refuse_open_report
 from starfish.router.models import Run, RunLines, RunProgress
 from starfish.router.strict_json import acceptable
 
@@ -37,15 +38,23 @@ def add_lines(run: Run, text: str) -> None:
         raise Invalid("lines: the text holds a character that is none (NUL, or half of a surrogate pair).")
     if len(text.encode()) > LINES_BYTES:
         raise TooLarge(f"At most {LINES_BYTES} bytes of lines are taken at once (in UTF-8); send the rest in another request.")
+    if run.batch.sealed:
+        refuse_open_lines(text)
     task_seq, round_seq = run.position
     hot.insert([RunLines(run=run, task_seq=task_seq, round_seq=round_seq, text=text)])
 
 
 def report(run: Run, body: dict[str, Any]) -> None:
-    """One report of a run's progress, for whose site the caller may act; the oldest beyond REPORTS_KEPT go."""
+    """One report of a run's progress, for whose site the caller may act; the oldest beyond REPORTS_KEPT go. Raises Invalid."""
+    if run.batch.sealed:
+        refuse_open_report(body)
+    elif body.get("sealed") is not None:
+        raise Invalid("This project is joined by name, and not sealed: a report has metrics and message.")
+    left_out = ("metrics", "message") if run.batch.sealed else ("sealed",)
+    kept = {name: value for name, value in body.items() if name not in left_out}
     task_seq, round_seq = run.position
     with transaction.atomic():
-        RunProgress.objects.create(run=run, task_seq=task_seq, round_seq=round_seq, body=body)
+        RunProgress.objects.create(run=run, task_seq=task_seq, round_seq=round_seq, body=kept)
         series = RunProgress.objects.filter(run=run)
         too_old = series.order_by("-id").values_list("pk", flat=True)[REPORTS_KEPT : REPORTS_KEPT + 1].first()
         if too_old is not None:

@@ -11,6 +11,7 @@ from starfish.router import storage
 from starfish.router.access import Caller
 from starfish.router.actions import artifacts
 from starfish.router.actions.moves import Locked, lock
+from starfish.router.actions.sealed import ENVELOPE, refuse_open_bytes, refuse_open_piece
 from starfish.router.models import Artifact, Upload
 from starfish.router.storage import Busy, Growing, Stored
 
@@ -37,11 +38,18 @@ class Announced:
 
 @dataclass(frozen=True, kw_only=True)
 class Receiving:
-    """A part that may arrive now. `file` is locked: close it, whatever happens."""
+    """A part that may arrive now. `file` is locked: close it, whatever happens. `sealed`: its project is."""
 
     upload_id: int
     announced: Announced
     file: Growing
+    sealed: bool
+
+    def write(self, piece: bytes) -> None:
+        """What has arrived. Raises Invalid, before it is written, where it had to be sealed and is not."""
+        if self.sealed and self.file.size < len(ENVELOPE):
+            refuse_open_piece(self.file.size, piece)
+        self.file.write(piece)
 
 
 def begin(caller: Caller, run_id: int, announced: Announced) -> Receiving | Artifact:
@@ -56,6 +64,8 @@ def begin(caller: Caller, run_id: int, announced: Announced) -> Receiving | Arti
         with transaction.atomic():
             it = lock(caller, run_id)
             artifacts.check(it.run, announced.kind, announced.name)
+            if it.batch.sealed and announced.size < len(ENVELOPE):
+                refuse_open_bytes(b"")
             known = artifacts.known_as(it, announced.kind, announced.task_seq, announced.round_seq, announced.name)
             if known and known.sha256 == announced.sha256:
                 return known
@@ -81,7 +91,7 @@ def _open(it: Locked, announced: Announced, opened: list[Growing]) -> Receiving:
             )
         file = _locked(begun.key, opened)
         _expect_offset(announced.start, file.size)
-        return Receiving(upload_id=begun.pk, announced=announced, file=file)
+        return Receiving(upload_id=begun.pk, announced=announced, file=file, sealed=it.batch.sealed)
     _expect_offset(announced.start or 0, 0)
     if begun:
         _locked(begun.key, opened)
@@ -99,7 +109,7 @@ def _open(it: Locked, announced: Announced, opened: list[Growing]) -> Receiving:
         sha256=announced.sha256,
         key=file.key,
     )
-    return Receiving(upload_id=made.pk, announced=announced, file=file)
+    return Receiving(upload_id=made.pk, announced=announced, file=file, sealed=it.batch.sealed)
 
 
 def _locked(key: str, opened: list[Growing]) -> Growing:

@@ -32,7 +32,7 @@ class RunActionView(View):
     def upload(self, request: Request) -> Response:
         body = self.body(UploadRequest)
         files = [
-            artifacts.Incoming(kind=kind, name=file.name, chunks=file.chunks())
+            artifacts.Incoming(kind=kind, name=file.name, head=_head(file), chunks=file.chunks())
             for kind in Artifact.Kind
             for file in body.get(kind.value, [])
         ]
@@ -91,6 +91,12 @@ class RunActionView(View):
         """Whether the acting site is the coordinator's: an administrator acts for the addressed run's."""
         coordinator = run.batch.project.site_id
         return run.site_id == coordinator if self.caller.administrator else coordinator in self.caller.site_ids
+
+
+def _head(file: Any) -> bytes:
+    """Its first bytes; `chunks` begins anew."""
+    head: bytes = file.read(64)
+    return head
 
 
 def _readable(run: Run, kind: str, *, everyone: bool) -> Any:

@@ -173,8 +173,9 @@ class ProgressAnswer(serializers.Serializer[Any]):
     round = serializers.IntegerField()
     step = serializers.JSONField(help_text="A name or a number.")
     fraction = serializers.FloatField(allow_null=True)
-    metrics = serializers.DictField(child=serializers.FloatField())
-    message = serializers.CharField()
+    metrics = serializers.DictField(child=serializers.FloatField(), required=False)
+    message = serializers.CharField(required=False)
+    sealed = serializers.CharField(required=False, help_text="Of a sealed project, in place of metrics and message.")
 
 
 class RunAnswer(serializers.Serializer[Any]):

@@ -63,7 +63,7 @@ async def artifacts(request: HttpRequest, pk: str) -> HttpResponseBase:
         if request.method not in ("GET", "HEAD"):
             return HttpResponseNotAllowed(["GET", "HEAD"])
         run = access.run_by_id(caller, queries.path_id(pk))
-        found = Artifact.objects.filter(access.readable_artifacts(Run.objects.filter(pk=run.pk))).select_related("run__site")
+        found = Artifact.objects.filter(access.readable_artifacts(Run.objects.filter(pk=run.pk))).select_related("run__site", "run__batch")
         return JsonResponse([described(it) for it in found], safe=False, headers={"Cache-Control": "no-store"})
 
     return await exchange_of(request).database(partial(_answered, request, listed))
@@ -106,7 +106,7 @@ def described(it: Artifact) -> JSON:
         "attempt": it.attempt,
         "size": it.size,
         "sha256": it.sha256,
-        "sealed": False,
+        "sealed": it.run.batch.sealed,
         "sender": str(it.run.site.uid),
         "signature": None,
         "created_at": wire.time(it.created_at),
@@ -168,6 +168,9 @@ async def _taken(request: HttpRequest, exchange: Exchange, caller: Caller, place
     except TimeoutError:
         answer = refusal(Unavailable(f"No byte came for {IDLE_S} s. {KEPT}"))
         return _unread(request, exchange, answer, by_itself=False)
+    except Invalid as problem:
+        await exchange.database(partial(uploads.discard, receiving))
+        return _unread(request, exchange, refusal(problem))
     except Unavailable as problem:
         return refusal(problem)  # and the connection closes, as all do
     except UnreadablePostError:  # under WSGI; under ASGI nobody is there to answer
@@ -182,7 +185,7 @@ async def _taken(request: HttpRequest, exchange: Exchange, caller: Caller, place
 
 
 async def _receive(exchange: Exchange, receiving: Receiving) -> None:
-    """What arrives is written and digested at once; for the disk a thread waits. Raises Gone, TimeoutError, Unavailable, OSError.
+    """What arrives is written and digested at once; for the disk a thread waits. Raises Gone, TimeoutError, Invalid, Unavailable, OSError.
 
     To hand each piece to another thread costs more, in locks, than to write it to the system's memory.
     """
@@ -193,7 +196,7 @@ async def _receive(exchange: Exchange, receiving: Receiving) -> None:
             if not chunk:
                 raise UnreadablePostError
             watched.heard()
-            file.write(chunk)
+            receiving.write(chunk)
             left -= len(chunk)
             if file.unsynced >= SYNC_EVERY:
                 await exchange.disk(file.sync_data)

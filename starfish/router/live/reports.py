@@ -25,13 +25,17 @@ class LinesRequest(Strict):
 
 
 class ProgressRequest(Strict):
-    """How far a run is. `step`: a name or a number; `fraction`: of this round's work, where that is known."""
+    """How far a run is. `step`: a name or a number; `fraction`: of this round's work, where that is known.
+
+    `sealed`: in a sealed project, an envelope in Base64, in place of metrics and message.
+    """
 
     round: Annotated[int, Field(ge=0, le=2**31 - 1)]
     step: Annotated[int, Field(ge=0, le=2**63 - 1)] | Name
     fraction: Annotated[float, Field(ge=0, le=1)] | None = None
     metrics: Annotated[dict[Name, Finite], Field(max_length=MOST_METRICS)] = {}
     message: Annotated[str, Field(max_length=500)] = ""
+    sealed: str | None = None
 
 
 class Pace:

@@ -119,7 +119,7 @@ def _artifact(asked: InlineArtifact | StoredArtifact | None) -> Incoming | Refer
         raise Invalid("artifact.data is not Base64.") from error
     if len(data) > INLINE_BYTES:
         raise TooLarge(BODY_TOO_LARGE)
-    return Incoming(kind=kind, name=asked.name, chunks=[data])
+    return Incoming(kind=kind, name=asked.name, head=data, chunks=[data])
 
 
 def _sentence(error: dict[str, Any]) -> str:

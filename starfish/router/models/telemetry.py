@@ -29,7 +29,7 @@ class RunLines(Told):
 
 
 class RunProgress(Told):
-    """One report; `body` as the site sent it: round, step, fraction, metrics, message."""
+    """One report; `body` as the site sent it: round, step, fraction, and metrics and message, or `sealed` in a sealed project."""
 
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="progress", db_index=False)
     body = models.JSONField()
