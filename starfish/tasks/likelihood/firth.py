@@ -15,7 +15,7 @@ import numpy as np
 from scipy import linalg
 
 from starfish.tasks.disclosure import Limits
-from starfish.tasks.likelihood.judged import judge
+from starfish.tasks.likelihood.judged import judge, judge_information
 from starfish.tasks.likelihood.linalg import inverse, leverages, log_determinant, quadratic_form
 from starfish.tasks.likelihood.newton import Newton, accepted, at_pooled, embedded, own_theta, scattered, settled, symmetric
 from starfish.tasks.likelihood.scaling import standardised
@@ -63,7 +63,8 @@ class Penalised(Newton):
             "added": symmetric(z.T @ weighted),
         }
         if limits.oracle:
-            judge(limits, task, local, point, z, weighted, found["added"])
+            judge(limits, task, local, point)
+            judge_information(limits, z, weighted, found["added"])
         return found
 
     def shapes(self, task: "LikelihoodTask", state: State) -> Mapping[str, Shape]:

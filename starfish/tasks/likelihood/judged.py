@@ -20,30 +20,59 @@ if TYPE_CHECKING:
 Array = np.ndarray
 CERTAIN, MOST = 1e-4, 0.5
 """A probability within so much of 0 or 1 is certain; the part of the rows that may be."""
+RANK = 1e-10
+"""An eigenvalue below this part of the largest is rounding; what is nearer to dependent the design has shown."""
 
 
-def judge(
-    limits: Limits, task: "LikelihoodTask", local: "Local", point: "Pointwise", z: Array, weighted: Array, information: Array | None
-) -> None:
-    """Raises SiteRefusal. `weighted` (n, p) times `z`, or its own square where there is no `information`, is each row's part of the
-    diagonal; it is written over."""
+def judge(limits: Limits, task: "LikelihoodTask", local: "Local", point: "Pointwise") -> None:
+    """Whether enough rows count at all. Raises SiteRefusal."""
     counted = effective_number(local.weights * point.curvature)
     if counted < limits.min_rows:
         raise _refusal("effective-rows", "too few rows make up the sums", f"{counted:.1f} rows, and the policy wants {limits.min_rows}")
-    if task.binary:
-        certain = float((point.curvature < CERTAIN * (1.0 - CERTAIN)).mean())
-        if certain > MOST:
-            raise _refusal("saturated", "most fitted probabilities are 0 or 1", f"{certain:.0%} of the rows")
-        loudest = largest_share((local.weights * point.slope) ** 2)
-        if loudest > DOMINANT:
-            raise _refusal("loudest-row", "one row makes up most of the score", f"{loudest:.0%} of the squared residuals")
-    np.multiply(weighted, weighted if information is None else z, out=weighted)
-    sums = weighted.sum(axis=0) if information is None else np.diag(information)
-    share = float((weighted.max(axis=0) / np.where(sums > 0, sums, np.inf)).max(initial=0.0))
+    if not task.binary:
+        return
+    certain = float((point.curvature < CERTAIN * (1.0 - CERTAIN)).mean())
+    if certain > MOST:
+        raise _refusal("saturated", "most fitted probabilities are 0 or 1", f"{certain:.0%} of the rows")
+    loudest = largest_share((local.weights * point.slope) ** 2)
+    if loudest > DOMINANT:
+        raise _refusal("loudest-row", "one row makes up most of the score", f"{loudest:.0%} of the squared residuals")
+
+
+def judge_information(limits: Limits, z: Array, weighted: Array, information: Array) -> None:
+    """Whether one row makes up too much of a column of z'(weighted), or of any combination of columns. Raises SiteRefusal.
+
+    Of many rows their largest numbers say so at once; each row is looked at only where these don't.
+    """
+    diagonal = np.diag(information)
+    values, vectors = np.linalg.eigh(information)
+    most = _largest(z) * _largest(weighted)
+    if most <= limits.max_share * diagonal.min() and len(diagonal) * most < DOMINANT * values[0]:
+        return
+    _judge_share(limits, weighted * z, diagonal)
+    kept = values > RANK * values[-1]
+    axes = vectors[:, kept] / np.sqrt(values[kept])
+    leverage = float(((z @ axes) * (weighted @ axes)).sum(axis=1).max(initial=0.0))
+    if leverage >= DOMINANT:
+        raise _refusal("leverage", "some combination of columns speaks of one row most", f"its leverage is {leverage:.2f}")
+
+
+def judge_scores(limits: Limits, scores: Array) -> None:
+    """The same of the sum of squared scores. Raises SiteRefusal."""
+    squares = scores * scores
+    _judge_share(limits, squares, squares.sum(axis=0))
+
+
+def _judge_share(limits: Limits, parts: Array, sums: Array) -> None:
+    share = float((parts.max(axis=0) / np.where(sums > 0, sums, np.inf)).max(initial=0.0))
     if share > limits.max_share:
         raise _refusal(
             "max-share", "one row makes up too much of the information", f"{share:.0%}, and the policy allows {limits.max_share:.0%}"
         )
+
+
+def _largest(values: Array) -> float:
+    return float(max(values.max(initial=0.0), -values.min(initial=0.0)))
 
 
 def _refusal(rule: str, what: str, found: str) -> SiteRefusal:

@@ -10,7 +10,7 @@ import numpy as np
 
 from starfish.tasks.disclosure import Limits
 from starfish.tasks.errors import NoEstimate
-from starfish.tasks.likelihood.judged import judge
+from starfish.tasks.likelihood.judged import judge, judge_scores
 from starfish.tasks.likelihood.linalg import inverse, leverages
 from starfish.tasks.likelihood.newton import at_pooled, embedded, own_theta, scattered, symmetric
 from starfish.tasks.likelihood.scaling import standardised
@@ -55,7 +55,8 @@ class Meat(AtParameters):
             left = np.where(left > ALONE, left, np.inf)
             scores /= (left ** (0.5 if task.se_type == "HC2" else 1.0))[:, None]
         if limits.oracle:
-            judge(limits, task, local, point, z, scores, None)
+            judge(limits, task, local, point)
+            judge_scores(limits, scores)
         if local.cluster is None:
             return {"meat": symmetric(scores.T @ (scores * copies[:, None])), "groups": np.array(float(len(z)))}
         groups = int(local.cluster.max(initial=-1)) + 1

@@ -12,7 +12,7 @@ import numpy as np
 from starfish.tasks.disclosure import Limits
 from starfish.tasks.errors import BadUpdate, NoEstimate
 from starfish.tasks.likelihood.diagnosis import grows_without_end, refuse_dependent, separation
-from starfish.tasks.likelihood.judged import judge
+from starfish.tasks.likelihood.judged import judge, judge_information
 from starfish.tasks.likelihood.linalg import quadratic_form, smallest_eigenvalue, solve
 from starfish.tasks.likelihood.scaling import Layout, standardised
 from starfish.tasks.likelihood.stages import SLACK, AtParameters, Sums, Updates, beyond_own
@@ -52,7 +52,8 @@ class Newton(AtParameters):
             "information": symmetric(z.T @ weighted),
         }
         if limits.oracle:
-            judge(limits, task, local, point, z, weighted, found["information"])
+            judge(limits, task, local, point)
+            judge_information(limits, z, weighted, found["information"])
         return found
 
     def shapes(self, task: "LikelihoodTask", state: State) -> Mapping[str, Shape]:

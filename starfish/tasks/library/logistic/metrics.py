@@ -15,7 +15,7 @@ from starfish.tasks.disclosure import Design, Limits
 from starfish.tasks.library.logistic.model import LogisticConfig, LogisticRegressionStats
 from starfish.tasks.likelihood import LikelihoodConfig, LikelihoodTask, State
 from starfish.tasks.likelihood.designed import design_of
-from starfish.tasks.likelihood.judged import judge
+from starfish.tasks.likelihood.judged import judge, judge_information
 from starfish.tasks.likelihood.linalg import solve
 from starfish.tasks.likelihood.newton import CONVERGED, own_theta
 from starfish.tasks.likelihood.scaling import standardised
@@ -163,7 +163,8 @@ class Metrics(AtParameters):
             "information": line.T @ weighted,
         }
         if limits.oracle:
-            judge(limits, task, local, point, line, weighted, found["information"])
+            judge(limits, task, local, point)
+            judge_information(limits, line, weighted, found["information"])
         return found
 
     def shapes(self, task: LikelihoodTask, state: State) -> Mapping[str, Shape]:
