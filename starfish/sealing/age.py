@@ -115,7 +115,7 @@ def check_header(beginning: bytes, what: str) -> None:
 
 @dataclass(kw_only=True)
 class _Ends:
-    """Both ends of a stream. An error of theirs is kept, because the binding makes words of it."""
+    """Both ends of a stream. An error of theirs is kept, because the binding makes words of it, and tries to write once more."""
 
     source: Readable
     target: Writable
@@ -129,6 +129,8 @@ class _Ends:
             raise
 
     def write(self, data: bytes) -> int:
+        if self.error is not None:
+            raise self.error
         try:
             self.target.write(data)
         except BaseException as error:

@@ -1,6 +1,6 @@
 """A coordinator that has rotated once, two participants, a manifest and an order: what the tests seal, open and spoil."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -46,11 +46,11 @@ class Study:
         """Of what the participant `north` seals."""
         return [self.coordinator.card.recipient, self.north.card.recipient]
 
-    def update(self, **changes: Any) -> Context:
-        return replace(self._context("update", self.north), base="ab" * 32, **changes)
+    def update(self) -> Context:
+        return replace(self._context("update", self.north), base="ab" * 32)
 
-    def model(self, *updates: str, **changes: Any) -> Context:
-        return replace(self._context("model", self.coordinator), commits=padded_commits(updates), **changes)
+    def model(self, *updates: str) -> Context:
+        return replace(self._context("model", self.coordinator), commits=padded_commits(updates))
 
     def lines(self, number: int) -> Context:
         return replace(self._context("lines", self.north), number=number)
@@ -109,9 +109,14 @@ def refused(act: Callable[[], object], *codes: str) -> SealingError:
     return caught.value
 
 
-def flips(data: bytes, *, every: int = 1) -> Iterator[bytes]:
-    """Each with one bit flipped: all of them, or one of `every` bits."""
-    for place in range(0, 8 * len(data), every):
+def flips(data: bytes, places: Iterable[int] | None = None) -> Iterator[bytes]:
+    """Each with one bit flipped: every one, or those at `places`."""
+    for place in range(8 * len(data)) if places is None else places:
         spoiled = bytearray(data)
         spoiled[place // 8] ^= 1 << place % 8
         yield bytes(spoiled)
+
+
+def some(data: bytes, every: int, *, all_before: int = 0) -> Iterable[int]:
+    """Places of bits: one of `every`, and all of the first bytes."""
+    return [*range(8 * all_before), *range(8 * all_before, 8 * len(data), every)]
