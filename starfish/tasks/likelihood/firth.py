@@ -56,15 +56,14 @@ class Penalised(Newton):
         leverage = leverages(z, own, curvature)
         # Half a leverage is added to each row as an event and as a non-event, so much is added to its curvature.
         added = np.divide(curvature, local.weights) * leverage
-        weighted = z * added[:, None]
         found = {
             "n": np.array(float(rows.n)),
             "adjustment": z.T @ (0.5 * leverage * point.growth),
-            "added": symmetric(z.T @ weighted),
+            "added": symmetric(z.T @ (z * added[:, None])),
         }
         if limits.oracle:
             judge(limits, task, local, point)
-            judge_information(limits, z, weighted, found["added"])
+            judge_information(limits, z, added, found["added"])
         return found
 
     def shapes(self, task: "LikelihoodTask", state: State) -> Mapping[str, Shape]:

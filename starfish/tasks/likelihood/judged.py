@@ -39,20 +39,21 @@ def judge(limits: Limits, task: "LikelihoodTask", local: "Local", point: "Pointw
         raise _refusal("loudest-row", "one row makes up most of the score", f"{loudest:.0%} of the squared residuals")
 
 
-def judge_information(limits: Limits, z: Array, weighted: Array, information: Array) -> None:
-    """Whether one row makes up too much of a column of z'(weighted), or of any combination of columns. Raises SiteRefusal.
+def judge_information(limits: Limits, z: Array, weights: Array, information: Array) -> None:
+    """Whether one row makes up too much of a column of the information z' W z, or of any combination of columns. Raises SiteRefusal.
 
     Of many rows their largest numbers say so at once; each row is looked at only where these don't.
     """
     diagonal = np.diag(information)
     values, vectors = np.linalg.eigh(information)
-    most = _largest(z) * _largest(weighted)
+    most = float(max(z.max(), -z.min())) ** 2 * float(weights.max())
     if most <= limits.max_share * diagonal.min() and len(diagonal) * most < DOMINANT * values[0]:
         return
-    _judge_share(limits, weighted * z, diagonal)
+    _judge_share(limits, z * z * weights[:, None], diagonal)
     kept = values > RANK * values[-1]
     axes = vectors[:, kept] / np.sqrt(values[kept])
-    leverage = float(((z @ axes) * (weighted @ axes)).sum(axis=1).max(initial=0.0))
+    turned = z @ axes
+    leverage = float((np.einsum("ij,ij->i", turned, turned) * weights).max())
     if leverage >= DOMINANT:
         raise _refusal("leverage", "some combination of columns speaks of one row most", f"its leverage is {leverage:.2f}")
 
@@ -69,10 +70,6 @@ def _judge_share(limits: Limits, parts: Array, sums: Array) -> None:
         raise _refusal(
             "max-share", "one row makes up too much of the information", f"{share:.0%}, and the policy allows {limits.max_share:.0%}"
         )
-
-
-def _largest(values: Array) -> float:
-    return float(max(values.max(initial=0.0), -values.min(initial=0.0)))
 
 
 def _refusal(rule: str, what: str, found: str) -> SiteRefusal:

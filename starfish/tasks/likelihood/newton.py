@@ -44,16 +44,15 @@ class Newton(AtParameters):
         eta = z @ own_theta(task.layout(state), state, site) + local.offset
         point = task.pointwise(eta, local.y - state.origin)
         curvature = local.weights * point.curvature
-        weighted = z * curvature[:, None]
         found = {
             "n": np.array(float(rows.n)),
             "ll": np.array(float(local.weights @ point.ll)),
             "score": z.T @ (local.weights * point.slope),
-            "information": symmetric(z.T @ weighted),
+            "information": symmetric(z.T @ (z * curvature[:, None])),
         }
         if limits.oracle:
             judge(limits, task, local, point)
-            judge_information(limits, z, weighted, found["information"])
+            judge_information(limits, z, curvature, found["information"])
         return found
 
     def shapes(self, task: "LikelihoodTask", state: State) -> Mapping[str, Shape]:

@@ -153,18 +153,18 @@ class Metrics(AtParameters):
         bins = np.array([np.bincount(places, weights=w * (local.y == value), minlength=BINS) for value in (0, 1)])
         line = np.column_stack([np.ones(rows.n), eta])
         point = task.pointwise(line @ self._calibration(state), local.y)
-        weighted = line * (w * point.curvature)[:, None]
+        curvature = w * point.curvature
         found = {
             "bins": bins,
             "rows": np.array(float(rows.n)),
             "squared_error": np.array(float(w @ (local.y - p) ** 2)),
             "prediction_ll": np.array(float(w @ task.pointwise(eta, local.y).ll)),
             "score": line.T @ (w * point.slope),
-            "information": line.T @ weighted,
+            "information": line.T @ (line * curvature[:, None]),
         }
         if limits.oracle:
             judge(limits, task, local, point)
-            judge_information(limits, line, weighted, found["information"])
+            judge_information(limits, line, curvature, found["information"])
         return found
 
     def shapes(self, task: LikelihoodTask, state: State) -> Mapping[str, Shape]:
