@@ -113,7 +113,7 @@ def secret_key(environment: Environment) -> str:
         raise ImproperlyConfigured("In a container SECRET_KEY must be given: set it, or SECRET_KEY_FILE, to a long random text.")
     path = environment.root / "var" / "secret_key"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not path.exists():
             _write_once(path, secrets.token_urlsafe(48))
         return path.read_text(encoding="ascii").strip()

@@ -39,7 +39,7 @@ def _database() -> dict[str, Any]:
         }
     path = _env.path("DATABASE_NAME", "var/router.sqlite3")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise ImproperlyConfigured(f"DATABASE_NAME is {path}, whose folder cannot be made: {error}.") from error
     return {

@@ -39,7 +39,7 @@ def findings(site: "Site") -> list[Finding]:
 
 
 def _modes(home: Home) -> list[Finding]:
-    open_to_others = [path for path in _files(home.path) if path.lstat().st_mode & OTHERS]
+    open_to_others = [path for path in _files(home.path) if path.lstat().st_mode & OTHERS and not path.match("keys/card-*.txt")]
     secret = [path for path in open_to_others if path == home.path or path.relative_to(home.path).parts[0] in SECRETS]
     if secret:
         return [_error(f"Others on this machine may reach {secret[0]}. Close the home with 'chmod -R go= {home.path}'; {_AFTERWARDS}")]
