@@ -10,7 +10,9 @@ from typing import Any
 from starfish.controller.config import Home, SiteConfig
 from starfish.controller.daemon.decide import Memory
 from starfish.controller.daemon.journal import BatchKey, Journal, Level
-from starfish.controller.guard.policy import Policy
+from starfish.controller.guard import gate
+from starfish.controller.guard.errors import Withheld
+from starfish.controller.guard.policy import read_policy
 from starfish.controller.trust.admission import Trusted
 from starfish.controller.trust.wrapping import Wrapping
 from starfish.controller.worker.folder import BatchFolder
@@ -41,6 +43,10 @@ class RunFailed(Exception):
         self.variable = variable
 
     @staticmethod
+    def withheld(error: Withheld) -> "RunFailed":
+        return RunFailed(error.public, code="policy", private=f"{error.private} (rule {error.rule} of policy.yaml)")
+
+    @staticmethod
     def of(refusal: Refusal) -> "RunFailed":
         return RunFailed(refusal.public, code=refusal.code, private=refusal.private, variable=refusal.variable)
 
@@ -53,7 +59,6 @@ class Site:
     config: SiteConfig
     client: Client
     journal: Journal
-    policy: Policy
     trusted: Trusted
     start_worker: Callable[[Path, tuple[Path, ...]], Worker] = Worker
 
@@ -62,7 +67,8 @@ class Batch:
     """What all steps of a batch share. Nothing in it is lost with the process but the warm worker."""
 
     def __init__(self, site: Site, run: Run) -> None:
-        self.home, self.config, self.client, self.journal, self.policy = site.home, site.config, site.client, site.journal, site.policy
+        self.home, self.config, self.client, self.journal = site.home, site.config, site.client, site.journal
+        self.policy = read_policy(site.home.policy_file)
         self.trusted = site.trusted
         self._start_worker = site.start_worker
         self.key: BatchKey = (run.project, run.batch)
@@ -98,11 +104,17 @@ class Batch:
             takes_part=not (run.coordinates and binding is not None and binding.source is None),
             failed=known is not None and known.failed,
             restarted=run.status is RunStatus.STANDBY and previous is None and self.journal.prepared(run.id),
-            prepared=self.folder.rows.exists() and self.folder.flow.exists(),
+            prepared=self.folder.rows.exists() and self.folder.flow.exists() and gate.noted(self.journal, self.key),
+            approved=self.approved,
             has_last_model=previous is None or self._is_here(self.folder.model(*previous)),
             has_update=self.folder.update(seq, turn, self.config.uid).exists(),
             updates=frozenset(uid for uid, file in self.folder.updates(seq, turn) if self._is_here(file)),
         )
+
+    @property
+    def approved(self) -> bool:
+        """Whether it waits for no person at this site."""
+        return gate.cleared(self.journal, self.key)
 
     def call(self, name: str, **args: Any) -> dict[str, Any]:
         """A step of the worker, begun again where the worker died. Raises WorkerRefused, WorkerEnded, RunFailed."""

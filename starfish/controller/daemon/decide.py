@@ -46,6 +46,7 @@ class Memory:
     """What is on this site's disk. `updates` are the uids whose updates of this round have arrived.
 
     `verified`: this process has checked who ordered the batch, and on what terms.
+    `approved`: no person at this site has still to let the batch go on.
     `restarted`: the run is where it begins, and this site had been further: it missed a stop and the restart after it.
     """
 
@@ -54,6 +55,7 @@ class Memory:
     failed: bool
     restarted: bool
     prepared: bool
+    approved: bool
     has_last_model: bool
     has_update: bool
     updates: Collection[str]
@@ -90,12 +92,14 @@ def decide(view: View, memory: Memory) -> Action | None:
     return Action.SEND if status not in SENT else None
 
 
-def _standby(memory: Memory) -> Action:
+def _standby(memory: Memory) -> Action | None:
     if memory.failed or memory.restarted:
         return Action.RESET
     if not memory.has_last_model:
         return Action.FETCH_MODEL
-    return Action.PREPARE if memory.takes_part and not memory.prepared else Action.REPORT_PREPARED
+    if memory.takes_part and not memory.prepared:
+        return Action.PREPARE
+    return Action.REPORT_PREPARED if memory.approved else None
 
 
 def _may_begin(view: View) -> bool:

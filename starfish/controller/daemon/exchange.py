@@ -25,10 +25,11 @@ Position = tuple[int, int]
 
 @dataclass(frozen=True, kw_only=True)
 class File:
-    """What goes along with a step."""
+    """What goes along with a step. `sites`: those whose updates are in a model; None where it pools nothing."""
 
     what: Literal["update", "model"]
     path: Path
+    sites: int | None = None
 
     @property
     def kind(self) -> Kind:
@@ -171,7 +172,17 @@ def names(batch: Batch) -> dict[str, str]:
 
 def _sealed(batch: Batch, own: Run, file: File) -> Outgoing:
     """The file as it leaves, once the policy lets it."""
-    left = egress.release(batch.journal, batch.policy, batch.key, file.what, file.name, file.path, sha256=batch.digests.get(file.path))
+    left = egress.release(
+        batch.journal,
+        batch.policy,
+        batch.key,
+        file.what,
+        file.name,
+        file.path,
+        sha256=batch.digests.get(file.path),
+        position=own.position,
+        sites=file.sites,
+    )
     return batch.opened.outgoing(file.what, own.position, file.path, left.sha256, parent=previous_position(own))
 
 

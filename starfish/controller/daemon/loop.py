@@ -42,13 +42,14 @@ def run(home: Home, *, stop: threading.Event | None = None, starting: Callable[[
     Raises NotNow where another daemon has this home, HomeError.
     """
     os.umask(0o077)  # the home is its user's alone, in a copy too
-    config, policy = home.load(), read_policy(home.policy_file)
+    config = home.load()
+    read_policy(home.policy_file)  # each batch reads the file that is there when it begins; a site does not come up with a wrong one
     with only_daemon(home), _log_to(home.path / "daemon.log"):
         stop = stop or _stop_on_signals()
         with home.journal() as journal, home.trust() as store:
             client = home.client()
             trusted = Trusted(client=client, store=store, keys=home.keys)
-            site = Site(home=home, config=config, client=client, journal=journal, policy=policy, trusted=trusted)
+            site = Site(home=home, config=config, client=client, journal=journal, trusted=trusted)
             daemon = Daemon(site, poll=_poll_of_environment(), stop=stop)
             starting()
             log.info("up site=%s router=%s pid=%d", config.name, config.router, os.getpid())

@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import TypeVar
 
 from starfish.controller.daemon.journal import BatchKey, Journal, Level
+from starfish.controller.errors import HomeError
 from starfish.sdk import Forbidden, Problem, RouterUnreachable, Unauthorized
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S, REFUSED_PAUSE_S = 0.2, 5.0, 5.0
@@ -33,6 +34,8 @@ class Patience:
             self._wait(f"The Routing Server refuses this site: {error}. Its operator can say why.", REFUSED_PAUSE_S)
         except Problem as error:
             self._wait(f"The Routing Server refuses: {error}", min(max(self.pause * 2, FIRST_PAUSE_S), LONGEST_PAUSE_S))
+        except HomeError as error:
+            self._wait(f"{error} Nothing is computed until that is mended.", LONGEST_PAUSE_S)
         except Exception as error:  # the loop's edge: whatever it is, the site stays up and says so
             self.errors += 1
             log.exception("internal_error count=%d", self.errors)

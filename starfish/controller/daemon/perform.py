@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 from starfish.controller.daemon.batch import Batch, RunFailed, previous_position
@@ -20,6 +21,8 @@ from starfish.controller.daemon.exchange import (
     tell_failure,
 )
 from starfish.controller.daemon.verify import verify
+from starfish.controller.guard import gate
+from starfish.controller.worker.isolation import level
 from starfish.controller.worker.process import WorkerRefused
 from starfish.protocol.messages import Run
 from starfish.protocol.run_state import RunStatus as S
@@ -65,7 +68,19 @@ def _prepare(batch: Batch, view: View) -> None:
             code="no-dataset",
             private="No dataset has been given for this project; 'starfish project join' with --dataset does.",
         )
-    batch.call("prepare", site=batch.config.uid, source=binding.source, mapping=binding.mapping)
+    assert binding.dataset is not None
+    terms = batch.folder.read_json(batch.folder.terms)
+    isolated = batch.policy.not_isolated == "all" or level(batch.home.batches).complete
+    gate.admit(batch.policy, terms, binding.dataset, by_name=terms["manifest"] is None, isolated=isolated)
+    key = gate.begin(batch.journal, batch.policy, batch.key).hex()
+    limits = asdict(batch.policy.limits) if batch.policy.holds_back else None
+    counted = batch.call("prepare", site=batch.config.uid, source=binding.source, mapping=binding.mapping, key=key, limits=limits)
+    marks = batch.folder.marks.read_bytes()
+    if reasons := gate.prepared(batch.journal, batch.policy, batch.key, binding.dataset, terms, counted["tasks"], marks):
+        batch.end_worker()
+        how = f"'starfish run approve {view.own.project} --batch {view.own.batch}' lets it go on"
+        batch.say("waits for a person's approval at this site", "warning", f"waits for a person's approval; {how}. {' '.join(reasons)}")
+        send_lines(batch, view.own)
 
 
 def _report_prepared(batch: Batch, view: View) -> Stepped:
@@ -87,6 +102,7 @@ def _begin_round(batch: Batch, view: View) -> Stepped:
 
 def _train(batch: Batch, view: View) -> None:
     seq, turn = view.own.position
+    gate.may_answer(batch.journal, batch.policy, batch.key, seq)
     batch.folder.let_go(seq, turn, batch.config.uid)
     batch.call("train", site=batch.config.uid, task_seq=seq, round_seq=turn)
 
@@ -116,7 +132,7 @@ def _aggregate(batch: Batch, view: View) -> Stepped:
     """Add up, publish, and move on, in one step of the Routing Server's."""
     own, (seq, turn) = view.own, view.own.position
     try:
-        result = batch.call("aggregate", task_seq=seq, round_seq=turn)
+        result = batch.call("aggregate", task_seq=seq, round_seq=turn, min_sites=batch.policy.min_sites)
     except WorkerRefused as error:
         refusal = error.refusal
         if refusal.site is None:
@@ -130,7 +146,8 @@ def _aggregate(batch: Batch, view: View) -> Stepped:
     # The coordinator has what the next round begins with: it is prepared as soon as there is one.
     chain = path[path.index(own.status) + 1 :] + ([S.SUCCESS] if over else [S.STANDBY, S.PREPARING])
     batch.say(f"task {seq} ({own.task['model']}): {'ended' if ends or own.last_round else 'went on'} after round {turn}")
-    model = File(what="model", path=Path(result["path"]))
+    sites = None if result["failure"] else sum(1 for _ in batch.folder.updates(seq, turn))
+    model = File(what="model", path=batch.folder.model(seq, turn), sites=sites)  # not where the worker says: it may lie
     return step(batch, own, chain, model, everyone=True, end_task=ends, begin=not over)
 
 

@@ -10,6 +10,7 @@ from starfish.controller.daemon.batch import Batch, RunFailed, Site
 from starfish.controller.daemon.decide import FAILING, Action, View, decide
 from starfish.controller.daemon.patience import Patience
 from starfish.controller.daemon.perform import fail, perform
+from starfish.controller.guard.errors import Withheld
 from starfish.controller.worker.process import WorkerEnded, WorkerRefused
 from starfish.protocol.messages import Listing, Run
 from starfish.protocol.run_state import RunStatus as S
@@ -20,6 +21,8 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.02, 1.0
 """Before looking again at a run that was not where it was thought to be."""
 LINGER_S = 0.3
 """So long a coordinator that is done waits for the others before it says so: in a quick round its moves go with the aggregation's."""
+APPROVAL_S = 0.5
+"""How often the journal is asked whether a person has approved."""
 LAST = (Action.FAIL, Action.FINISH, Action.CLOSE)
 log = logging.getLogger("starfish.daemon")
 
@@ -42,6 +45,9 @@ class BatchThread(threading.Thread):
         self._finishing = False
         self._size: int | None = None
         self._look_again = 0
+        self._last: Listing | None = None
+        self._held = False
+        """Whether a person at this site has to approve first: nobody but the journal tells when that is done."""
         self._patience = Patience(site.journal, (own.project, own.batch))
 
     def see(self, listing: Listing) -> None:
@@ -86,7 +92,10 @@ class BatchThread(threading.Thread):
         with self._changed:
             while self._listing is None and not self._ending:
                 self.idle.set()
-                self._changed.wait()
+                self._changed.wait(APPROVAL_S if self._held else None)
+                if self._held and self.batch is not None and self.batch.approved:
+                    self._held, self._listing = False, self._listing or self._last
+                    self.idle.clear()
             listing, self._listing = self._listing, None
             return listing
 
@@ -106,7 +115,8 @@ class BatchThread(threading.Thread):
             self.batch = Batch(self.site, self.first)
         batch = self.batch
         try:
-            view = self._view(listing or self._look())
+            self._last = listing or self._look()
+            view = self._view(self._last)
         except NotFound:
             self._forget()
             return True
@@ -128,6 +138,7 @@ class BatchThread(threading.Thread):
                 view = self._view(stepped.listing, stepped.run)
             elif action in LAST:
                 break
+        self._held = not batch.approved
         return True
 
     def _forget(self) -> None:
@@ -143,6 +154,8 @@ class BatchThread(threading.Thread):
             reason = error
         except WorkerRefused as error:
             reason = RunFailed.of(error.refusal)
+        except Withheld as error:
+            reason = RunFailed.withheld(error)
         self._over = self._over or view.own.status is S.SUCCESS
         return fail(batch, view.own, reason)
 

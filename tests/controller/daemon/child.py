@@ -33,16 +33,29 @@ def terms(work: Path, seq: int) -> str:
     return str(json.loads((work / "terms.json").read_text())["tasks"][seq - 1]["model"])
 
 
+def all_terms(work: Path) -> list[dict[str, Any]]:
+    return list(json.loads((work / "terms.json").read_text())["tasks"])
+
+
+def sorted_marks(text: str, key: bytes) -> bytes:
+    """A row is a letter; as in worker/marks.py, the same letter again is another."""
+    told = [f"{letter} {text[:place].count(letter)}".encode() for place, letter in enumerate(text)]
+    marks = [int.from_bytes(hashlib.blake2b(row, key=key, digest_size=8).digest(), "little") for row in told]
+    return b"".join(mark.to_bytes(8, "little") for mark in sorted(marks))
+
+
 def previous(work: Path, seq: int, turn: int) -> bytes:
     return b"" if turn == 1 else (work / f"models/{seq}-{turn - 1}.model").read_bytes()
 
 
-def prepare(work: Path, site: str, source: str, mapping: object) -> dict[str, Any]:
+def prepare(work: Path, site: str, source: str, mapping: object, key: str = "", limits: object = None) -> dict[str, Any]:
     text = Path(source).read_text()
     if "refuse" in text:
         raise Refused("SiteRefusal", "'age' is no number in one row.", "'age' is no number in row 17: 'secret value'.")
     write(work / "flow.json", b"{}")
-    return write(work / "rows.payload", text.encode())
+    write(work / "rows.marks", sorted_marks(text, bytes.fromhex(key)))
+    tasks = [{"seq": seq, "used": len(text), "variables": ["text"]} for seq, _ in enumerate(all_terms(work), start=1)]
+    return write(work / "rows.payload", text.encode()) | {"tasks": tasks}
 
 
 def train(work: Path, site: str, task_seq: int, round_seq: int) -> dict[str, Any]:
@@ -59,7 +72,7 @@ def train(work: Path, site: str, task_seq: int, round_seq: int) -> dict[str, Any
     return write(work / f"updates/{task_seq}-{round_seq}/{site}.update", update * size if "send garbage" not in rows else b"garbage")
 
 
-def aggregate(work: Path, task_seq: int, round_seq: int) -> dict[str, Any]:
+def aggregate(work: Path, task_seq: int, round_seq: int, min_sites: int = 1) -> dict[str, Any]:
     digest = hashlib.sha256(previous(work, task_seq, round_seq))
     for file in sorted((work / f"updates/{task_seq}-{round_seq}").glob("*.update")):
         if file.read_bytes() == b"garbage":

@@ -17,7 +17,8 @@ from starfish.controller.config import Home, SiteConfig
 from starfish.controller.daemon.batch import Site
 from starfish.controller.daemon.journal import Event, Journal
 from starfish.controller.daemon.loop import Daemon
-from starfish.controller.guard.policy import read_policy
+from starfish.controller.trust.admission import Trusted
+from starfish.controller.trust.store import TrustStore
 from starfish.controller.worker.process import Worker
 from starfish.protocol.run_state import RunStatus
 from tests.fakes import FakeClient, FakeRouter
@@ -49,13 +50,14 @@ class Member:
 
     def up(self) -> None:
         self._stop, self.journal = threading.Event(), Journal(self.home.journal_file)
+        self.trust = TrustStore(self.home.trust_file)
         self.client.closed = False
         site = Site(
             home=self.home,
             config=self.home.load(),
             client=self.client,  # type: ignore[arg-type]
             journal=self.journal,
-            policy=read_policy(self.home.policy_file),
+            trusted=Trusted(client=self.client, store=self.trust, keys=self.home.keys),  # type: ignore[arg-type]
             start_worker=partial(Worker, command=CHILD),
         )
         daemon = Daemon(site, poll=self.poll, stop=self._stop)
@@ -68,6 +70,7 @@ class Member:
             self._thread.join()
             self._thread = None
             self.journal.close()
+            self.trust.close()
 
     def has(self, text: str) -> None:
         """Give the site these data."""
@@ -128,7 +131,7 @@ def world(tmp_path: Path) -> Iterator[World]:
     members = []
     for uid in UIDS:
         home = Home(tmp_path / uid)
-        config = SiteConfig(router="http://127.0.0.1:1", uid=uid, name=f"Hospital {uid[0].upper()}", site_id=1, auth="token")
+        config = SiteConfig(router="http://127.0.0.1:1", uid=uid, name=f"Hospital {uid[0].upper()}", site_id=1, auth="token", policy="open")
         home.create(config, "s" * 43)
         member = Member(home=home, client=router.add_site(config.name, uid), uid=uid)
         member.has("rows of " + uid)

@@ -12,7 +12,17 @@ from starfish.protocol.messages import Run
 from starfish.protocol.run_state import TABLE, Event, Scope, batch_moves, own_move
 from starfish.protocol.run_state import RunStatus as S
 
-MEMORY = Memory(takes_part=True, failed=False, restarted=False, prepared=True, has_last_model=True, has_update=True, updates=frozenset())
+MEMORY = Memory(
+    verified=True,
+    takes_part=True,
+    failed=False,
+    restarted=False,
+    prepared=True,
+    approved=True,
+    has_last_model=True,
+    has_update=True,
+    updates=frozenset(),
+)
 STEPS = {
     Action.REPORT_PREPARED: (Event.PREPARE,),
     Action.BEGIN_ROUND: (Event.TRAIN,),
@@ -45,10 +55,17 @@ def a_run(number: int, status: S, role: str = "participant") -> Run:
 
 
 def memories() -> Iterator[Memory]:
-    for takes_part, failed, prepared, model, update in product((True, False), repeat=5):
+    for takes_part, failed, prepared, approved, model, update in product((True, False), repeat=6):
         for updates in (frozenset[str](), frozenset({"uid-2"}), frozenset({"uid-2", "uid-3"})):
             yield replace(
-                MEMORY, takes_part=takes_part, failed=failed, prepared=prepared, has_last_model=model, has_update=update, updates=updates
+                MEMORY,
+                takes_part=takes_part,
+                failed=failed,
+                prepared=prepared,
+                approved=approved,
+                has_last_model=model,
+                has_update=update,
+                updates=updates,
             )
 
 
@@ -85,6 +102,14 @@ def test_whatever_is_decided_the_machine_allows() -> None:
                 state = moved.get(1, state)
 
 
+def test_nothing_is_done_for_a_batch_whose_terms_were_not_checked() -> None:
+    for view, memory, _ in everything():
+        action = decide(view, replace(memory, verified=False))
+        assert action in (Action.VERIFY, Action.FAIL, Action.STOP_BATCH, Action.CLOSE)
+        if view.own.status not in FAILING and not view.broken:
+            assert action is Action.VERIFY
+
+
 def test_a_participant_takes_no_step_of_the_coordinators() -> None:
     for view, _, action in everything():
         if not view.own.coordinates:
@@ -110,6 +135,12 @@ def test_nobody_trains_without_the_model_that_the_round_follows() -> None:
     for view, memory, action in everything():
         if view.own.status is S.STANDBY and not memory.has_last_model and not memory.failed:
             assert action in (Action.FETCH_MODEL, Action.STOP_BATCH)
+
+
+def test_nobody_says_that_it_is_prepared_before_a_person_has_approved() -> None:
+    for view, memory, action in everything():
+        if view.own.status is S.STANDBY and not memory.approved:
+            assert action is not Action.REPORT_PREPARED
 
 
 def test_a_failure_in_the_batch_leaves_no_live_run_alone() -> None:
@@ -138,6 +169,10 @@ def test_waiting_ends_by_what_others_do() -> None:
         (S.STANDBY, replace(MEMORY, prepared=False), Action.PREPARE),
         (S.STANDBY, replace(MEMORY, prepared=False, has_last_model=False), Action.FETCH_MODEL),
         (S.STANDBY, MEMORY, Action.REPORT_PREPARED),
+        (S.STANDBY, replace(MEMORY, approved=False), None),
+        (S.STANDBY, replace(MEMORY, approved=False, prepared=False), Action.PREPARE),
+        (S.STANDBY, replace(MEMORY, approved=False, failed=True), Action.RESET),
+        (S.PENDING_FAILED, replace(MEMORY, approved=False), Action.FAIL),
         (S.STANDBY, replace(MEMORY, failed=True), Action.RESET),
         (S.STANDBY, replace(MEMORY, restarted=True), Action.RESET),
         (S.PREPARING, MEMORY, None),

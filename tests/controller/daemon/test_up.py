@@ -33,7 +33,7 @@ def silent() -> Iterator[socket.socket]:
 def home(tmp_path: Path, silent: socket.socket) -> Home:
     made = Home(tmp_path / "a")
     url = f"http://127.0.0.1:{silent.getsockname()[1]}"
-    made.create(SiteConfig(router=url, uid="aaaa", name="A", site_id=1, auth="token"), "s" * 43)
+    made.create(SiteConfig(router=url, uid="aaaa", name="A", site_id=1, auth="token", policy="open"), "s" * 43)
     return made
 
 
@@ -87,9 +87,9 @@ def test_what_a_killed_daemon_left_behind_is_ended(home: Home) -> None:
         leftover.wait()
 
 
-def test_a_home_with_another_policy_does_not_come_up(home: Home) -> None:
-    write_durably(home.policy_file, b"preset: strict\n")
-    with pytest.raises(HomeError, match="arrives with"):
+def test_a_home_with_a_policy_that_says_nothing_sensible_does_not_come_up(home: Home) -> None:
+    write_durably(home.policy_file, b"preset: strict\nmin_rows: some\n")
+    with pytest.raises(HomeError, match="line 2: 'min_rows' must be"):
         run(home)
 
 
