@@ -65,7 +65,7 @@ def b(server: Server, tmp_path: Path, codes: Iterator[str]) -> Iterator[Site]:
 
 
 def made(server: Server, home: Path, code: str, data: str) -> Site:
-    site = Site.enrol(home, router=server.url, code=code)
+    site = Site.enrol(home, router=server.url, code=code, policy="open")
     source = home.with_suffix(".csv")
     source.write_text(data)
     site.datasets.add("patients", source)
@@ -89,48 +89,48 @@ def test_enrolment_makes_a_private_home_and_a_known_site(a: Site) -> None:
 
 def test_a_lost_answer_is_asked_for_again(server: Server, tmp_path: Path, codes: Iterator[str]) -> None:
     code = next(codes)
-    first = Site.enrol(tmp_path / "a", router=server.url, code=code).home
+    first = Site.enrol(tmp_path / "a", router=server.url, code=code, policy="open").home
     config, token = first.load(), first.token_file.read_text()
     raw = json.loads(first.site_file.read_text())
     first.site_file.write_text(json.dumps(raw | {"site_id": None, "name": ""}))
     with pytest.raises(HomeError, match="was not finished"):
         Site(tmp_path / "a").status()
-    again = Site.enrol(tmp_path / "a", router=server.url, code=code).home
+    again = Site.enrol(tmp_path / "a", router=server.url, code=code, policy="open").home
     assert (again.load(), again.token_file.read_text()) == (config, token)
 
 
 def test_a_refused_code_leaves_nothing_behind(server: Server, tmp_path: Path, codes: Iterator[str]) -> None:
     with pytest.raises(Forbidden):
-        Site.enrol(tmp_path / "a", router=server.url, code="WRONG-CODE")
+        Site.enrol(tmp_path / "a", router=server.url, code="WRONG-CODE", policy="open")
     assert not (tmp_path / "a").exists()
     code = next(codes)
-    Site.enrol(tmp_path / "a", router=server.url, code=code)
+    Site.enrol(tmp_path / "a", router=server.url, code=code, policy="open")
     with pytest.raises(Forbidden):
-        Site.enrol(tmp_path / "b", router=server.url, code=code)
+        Site.enrol(tmp_path / "b", router=server.url, code=code, policy="open")
     assert not (tmp_path / "b").exists()
 
 
 def test_another_server_is_said(server: Server, tmp_path: Path, codes: Iterator[str]) -> None:
     with pytest.raises(NotNow, match="There is no Routing Server at .*/elsewhere .*Check the address"):
-        Site.enrol(tmp_path / "a", router=f"{server.url}/elsewhere", code=next(codes))
+        Site.enrol(tmp_path / "a", router=f"{server.url}/elsewhere", code=next(codes), policy="open")
     assert not (tmp_path / "a").exists()
 
 
 def test_an_unreachable_router_leaves_the_token_for_the_next_try(server: Server, tmp_path: Path, codes: Iterator[str]) -> None:
     nowhere = f"http://127.0.0.1:{free_port()}"
     with pytest.raises(RouterUnreachable):
-        Site.enrol(tmp_path / "a", router=nowhere, code="c", name="A")
+        Site.enrol(tmp_path / "a", router=nowhere, code="c", name="A", policy="open")
     token = (tmp_path / "a" / "token").read_text()
     with pytest.raises(RouterUnreachable):
-        Site.enrol(tmp_path / "a", router=nowhere, code="c", name="A")
+        Site.enrol(tmp_path / "a", router=nowhere, code="c", name="A", policy="open")
     assert (tmp_path / "a" / "token").read_text() == token
     with pytest.raises(NotNow, match="was begun by another 'site init'"):
-        Site.enrol(tmp_path / "a", router=server.url, code=next(codes))
+        Site.enrol(tmp_path / "a", router=server.url, code=next(codes), policy="open")
 
 
 def test_a_home_is_not_enrolled_twice(server: Server, a: Site, codes: Iterator[str]) -> None:
     with pytest.raises(NotNow, match="is the home of"):
-        Site.enrol(a.home.path, router=server.url, code=next(codes))
+        Site.enrol(a.home.path, router=server.url, code=next(codes), policy="open")
 
 
 def test_an_account_that_exists_makes_a_site(server: Server, tmp_path: Path, name: str) -> None:

@@ -91,7 +91,7 @@ def enrolled(server: Server) -> Iterator[Enrolled]:
 @pytest.fixture
 def home(server: Server, enrolled: Iterator[Enrolled], tmp_path: Path) -> Home:
     site, made = next(enrolled), Home(tmp_path / "home")
-    made.create(SiteConfig(router=server.url, uid=site.uid, name=site.name, site_id=site.id, auth="token"), site.token)
+    made.create(SiteConfig(router=server.url, uid=site.uid, name=site.name, site_id=site.id, auth="token", policy="open"), site.token)
     return made
 
 
