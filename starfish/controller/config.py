@@ -43,7 +43,7 @@ class SiteConfig:
     auth: Literal["token", "basic"]
     username: str | None = None
     insecure: bool = False
-    policy: str = "open"
+    policy: str = "standard"
     version: int = VERSION
 
 
@@ -178,7 +178,7 @@ class Home:
 
     @contextmanager
     def trust(self) -> "Iterator[TrustStore]":
-        """What the site has accepted of sealed projects. Raises HomeError where it is damaged: without it nothing is taken on trust again."""
+        """What the site has accepted of sealed projects. Raises HomeError where it is damaged."""
         import sqlite3
 
         from starfish.controller.trust.store import TrustStore
