@@ -77,12 +77,12 @@ def _judge(
     if what == "update":
         _update(db, policy, batch, made, position)
     elif what == "model":
-        _payload_alone(policy, what, made)
         if sites is not None and sites < policy.min_sites:
             raise Withheld(
                 f"A pooled result must be of {policy.min_sites} sites at least, by this site's policy, and this one is of {sites}.",
                 rule="min_sites",
             )
+        _payload_alone(policy, what, made)
     elif what == "failure":
         _keys_alone(what, content, NOTICE)
     elif what == "progress" and _keys_alone(what, content, REPORT).get("metrics") and policy.oracle:

@@ -1,7 +1,7 @@
 """A worker for the daemon's tests: adds nothing up, but every byte depends on all that it should depend on.
 
 What it reads as data is a text file: a line `refuse` makes it refuse, `hang` hang in training, `die` die once in training,
-`always die` every time, `send garbage` send what the coordinator refuses, `no report` fail at the report.
+`always die` every time, `proper` send a Starfish payload, `send garbage` send what the coordinator refuses, `no report` fail at the report.
 """
 
 import hashlib
@@ -48,6 +48,15 @@ def previous(work: Path, seq: int, turn: int) -> bytes:
     return b"" if turn == 1 else (work / f"models/{seq}-{turn - 1}.model").read_bytes()
 
 
+def payload(data: bytes) -> bytes:
+    """As starfish.tasks.payload writes it, without numpy, which takes a while to load."""
+    data += bytes(-len(data) % 8)
+    array = {"dtype": "I64", "shape": [len(data) // 8], "data_offsets": [0, len(data)]}
+    header = json.dumps({"__metadata__": {"meta": "{}"}, "x": array}, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)
+    return b"STARFISH-PAYL/1\n" + len(header).to_bytes(8, "little") + header + data
+
+
 def prepare(work: Path, site: str, source: str, mapping: object, key: str = "", limits: object = None) -> dict[str, Any]:
     text = Path(source).read_text()
     if "refuse" in text:
@@ -69,6 +78,8 @@ def train(work: Path, site: str, task_seq: int, round_seq: int) -> dict[str, Any
         os.kill(os.getpid(), signal.SIGKILL)
     size = 40_000 if "big" in rows else 1
     update = f"{site} {rows} {task_seq} {round_seq} ".encode() + hashlib.sha256(previous(work, task_seq, round_seq)).digest()
+    if "proper" in rows:
+        update, size = payload(update), 1
     return write(work / f"updates/{task_seq}-{round_seq}/{site}.update", update * size if "send garbage" not in rows else b"garbage")
 
 
