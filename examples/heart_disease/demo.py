@@ -111,10 +111,12 @@ def _begin(demo: Demo, running: ExitStack) -> list[subprocess.Popen[bytes]]:
 
 def _study(demo: Demo) -> None:
     console.rule("[bold]The study")
-    demo.site(COORDINATOR, "project", "create", str(PROJECT), "--dataset", "patients")
+    demo.site(COORDINATOR, "project", "create", str(PROJECT), "--by-invitation", "--dataset", "patients")
     for site in HOSPITALS:
         if site != COORDINATOR:
-            demo.site(site, "project", "join", "heart-disease", "--dataset", "patients")
+            line = demo.site(COORDINATOR, "project", "invite", "heart-disease", "--site", site).strip()
+            demo.site(site, "project", "join", line, "--dataset", "patients")
+    demo.site(COORDINATOR, "project", "approve", "heart-disease")
     console.print(f"  [dim]{COORDINATOR}>[/] starfish run start heart-disease --wait")
     command = [*STARFISH, "--home", str(demo.home(COORDINATOR)), "run", "start", "heart-disease", "--wait"]
     if subprocess.run(command, cwd=ROOT, check=False).returncode:
@@ -124,7 +126,7 @@ def _study(demo: Demo) -> None:
     largest = show.estimates(console, report, PROJECT, HOSPITALS)
     console.rule("[bold]The cost, and what the Routing Server could see")
     console.print(f"  A round took {_seconds_a_round(demo):.2f} s (median), each step synced to its disk.")
-    show.what_the_router_holds(console, demo.folder / "router", HOSPITALS)
+    show.what_the_router_holds(console, demo.folder / "router", HOSPITALS, report)
     if largest > 1e-6:
         raise SystemExit("The federated estimates differ from the pooled ones by more than the tolerance of 1e-6.")
 
@@ -182,8 +184,8 @@ def _explain(demo: Demo, processes: list[subprocess.Popen[bytes]]) -> None:
 
 
 def _readable(arguments: tuple[str, ...] | list[str]) -> list[str]:
-    """Paths as a person in the repository would type them, and one-time codes left out."""
-    shown = [argument.replace(f"{ROOT}/", "") for argument in arguments]
+    """Paths as a person in the repository would type them; one-time codes and invitations, which are secrets, left out."""
+    shown = ["INVITATION" if argument.startswith("starfish-invitation-") else argument.replace(f"{ROOT}/", "") for argument in arguments]
     return ["CODE" if before == "--enrol" else argument for before, argument in zip(["", *shown], shown, strict=False)]
 
 

@@ -11,6 +11,10 @@ from rich.table import Table
 
 from examples.heart_disease.comparison import PooledFit, largest_difference, naive_average, pooled_fit
 
+ENVELOPE = b"starfish-envelope/1\n"
+SHORT = ("age",)
+"""A word that any file may hold by chance."""
+
 
 def estimates(console: Console, report: Mapping[str, Any], project: Path, sources: Mapping[str, Path]) -> float:
     """Print the tables; returns the largest difference from the pooled fit, in standard errors."""
@@ -50,7 +54,7 @@ def _beside(console: Console, title: str, task: Mapping[str, Any], pooled: Poole
     console.print(f"  {likelihood}, n = {fit['n']}, {task['rounds']} rounds")
 
 
-def what_the_router_holds(console: Console, folder: Path, sources: Mapping[str, Path]) -> None:
+def what_the_router_holds(console: Console, folder: Path, sources: Mapping[str, Path], report: Mapping[str, Any]) -> None:
     """Look into the Routing Server's own files, as its operator could."""
     artifacts = [file for file in (folder / "artifacts").rglob("*") if file.is_file()]
     held = b"".join(file.read_bytes() for file in folder.rglob("*") if file.is_file())
@@ -58,5 +62,8 @@ def what_the_router_holds(console: Console, folder: Path, sources: Mapping[str, 
     found = sum(line in held for line in rows)
     size = sum(file.stat().st_size for file in artifacts)
     console.print(f"  It holds the names of sites, project and tasks, states and times, and {len(artifacts)} files ({size / 1024:.0f} kB).")
-    console.print(f"  Of the {len(rows)} patients' rows {found} are in its files.")
-    console.print("  Payloads are not sealed in this version: its operator could read formulas, sums and estimates. See SECURITY.md.")
+    console.print(f"  The files are envelopes: {sum(file.read_bytes().startswith(ENVELOPE) for file in artifacts)} of {len(artifacts)}.")
+    told = [row["term"] for task in report["tasks"] for row in task["estimates"]] + [task["config"]["formula"] for task in report["tasks"]]
+    read = sorted({word for word in told if word not in SHORT and word.encode() in held})
+    console.print(f"  Of the {len(rows)} patients' rows {found} are in its files; of formulas and terms {', '.join(read) or 'none'}.")
+    console.print("  'starfish router attack-demo' plays an attacker who owns it. SECURITY.md says what it does see.")
