@@ -28,7 +28,7 @@ def simulate(
     from starfish.controller import project_file
     from starfish.controller.api.mappings import read_mapping_file
     from starfish.controller.guard.policy import read_policy
-    from starfish.controller.simulate import SimulatedSite
+    from starfish.controller.simulate import SimulatedSite, would_refuse
     from starfish.controller.simulate import simulate as run
 
     if policy is not None:
@@ -39,6 +39,8 @@ def simulate(
         for name, source in sources.items()
     ]
     report: dict[str, Any] = run(project, sites, policy=policy, progress=session.note)
+    for sentence in would_refuse(project, sites) if policy is None else ():
+        session.note(f"The policy 'standard' would refuse this. {sentence}")
     report_view.show(session, report)
 
 

@@ -5,10 +5,11 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from starfish.controller import report as reports
 from starfish.controller.daemon.journal import BatchKey, Journal
 from starfish.controller.data import DataError
 from starfish.controller.errors import DataProblem
@@ -55,6 +56,18 @@ def simulate(
     with tempfile.TemporaryDirectory(prefix="starfish-simulate-") as folder, Journal(Path(folder) / "journal.sqlite3") as journal:
         try:
             return Simulation(project, sites, Path(folder), progress, policy=held, journal=journal).run()
+        finally:
+            steps.forget()
+
+
+def would_refuse(project: ProjectFile, sites: Sequence[SimulatedSite], held: str = "standard") -> list[str]:
+    """What the sites would refuse, or not be shown, under another preset; a sentence each, for whoever has all the data."""
+    with tempfile.TemporaryDirectory(prefix="starfish-simulate-") as folder, Journal(Path(folder) / "journal.sqlite3") as journal:
+        run = Simulation(project, sites, Path(folder), lambda line: None, policy=preset(held), journal=journal)
+        try:
+            return reports.failures(run.run())
+        except SimulationRefused as error:
+            return [f"{site}: {reason}" for site, reason in error.reasons.items()]
         finally:
             steps.forget()
 
@@ -109,7 +122,8 @@ class Simulation:
 
     def _prepare_site(self, site: SimulatedSite, folder: BatchFolder) -> None:
         gate.admit(self.policy, self.terms, site.name, by_name=False, isolated=True)
-        counted = steps.prepare(str(folder.path), site.uid, site.source, site.mapping, self.key.hex())
+        limits = asdict(self.policy.limits) if self.policy.holds_back else None
+        counted = steps.prepare(str(folder.path), site.uid, site.source, site.mapping, self.key.hex(), limits)
         marks = folder.marks.read_bytes()
         gate.prepared(self.journal, self.policy, self.batches[site.uid], site.name, self.terms, counted["tasks"], marks)
 
@@ -131,7 +145,7 @@ class Simulation:
 
     def _aggregate(self, seq: int, round_seq: int) -> bool:
         try:
-            result = steps.aggregate(str(self.coordinator.path), seq, round_seq)
+            result = steps.aggregate(str(self.coordinator.path), seq, round_seq, self.policy.min_sites)
         except BadUpdate as error:
             raise SimulationRefused({self.names[error.site]: error.public}) from error
         models = [folder.model(seq, round_seq) for folder in self.folders.values()]
@@ -153,7 +167,7 @@ class Simulation:
                 file,
                 sha256=written["sha256"],
                 position=position,
-                sites=len(self.sites) if what == "model" else None,
+                sites=len(self.sites) if what == "model" and not written["failure"] else None,
             )
         except Withheld as error:
             raise SimulationRefused({self.names[uid] if uid else "The coordinator": error.private}) from error

@@ -7,7 +7,7 @@ import pytest
 from starfish.controller import project_file
 from starfish.controller.daemon.journal import Journal
 from starfish.controller.guard.policy import preset
-from starfish.controller.simulate import BATCH, SimulatedSite, Simulation, SimulationRefused
+from starfish.controller.simulate import BATCH, SimulatedSite, Simulation, SimulationRefused, would_refuse
 
 PROJECT = project_file.from_text("name: small\nvariables:\n  age: {type: number}\ntasks:\n  - model: SummaryStatistics\n")
 
@@ -37,8 +37,27 @@ def test_a_proper_study_passes_under_the_presets_for_patients_data(tmp_path: Pat
         assert simulation.run()["tasks"][0]["converged"]
 
 
-@pytest.mark.parametrize(("rows", "sites", "reason"), [(9, "ABC", "9 rows"), (40, "AB", "3 sites at least")])
-def test_what_the_policy_does_not_allow_ends_the_simulation(tmp_path: Path, rows: int, sites: str, reason: str) -> None:
-    simulation, journal = simulated(tmp_path, "standard", rows, sites)
-    with journal, pytest.raises(SimulationRefused, match=reason):
+def test_a_site_that_the_policy_keeps_out_ends_the_simulation(tmp_path: Path) -> None:
+    simulation, journal = simulated(tmp_path, "standard", rows=9, sites="ABC")
+    with journal, pytest.raises(SimulationRefused, match="A: .* 9 rows"):
         simulation.run()
+
+
+def test_a_pooled_result_of_too_few_sites_is_not_shown(tmp_path: Path) -> None:
+    simulation, journal = simulated(tmp_path, "standard", sites="AB")
+    with journal:
+        (task,) = simulation.run()["tasks"]
+    assert "3 or more" in task["failure"]["message"]
+    assert not task["tables"]
+
+
+def test_what_standard_would_refuse_is_said(tmp_path: Path) -> None:
+    simulation, journal = simulated(tmp_path, "open", rows=9, sites="ABC")
+    journal.close()
+    said = would_refuse(PROJECT, simulation.sites)
+    assert [sentence.split(":")[0] for sentence in sorted(said)] == ["A", "B", "C"]
+    assert all("9 rows" in sentence for sentence in said)
+    proper, journal = simulated(tmp_path, "open", sites="ABC")
+    journal.close()
+    assert would_refuse(PROJECT, proper.sites) == []
+    assert any("3 or more" in sentence for sentence in would_refuse(PROJECT, proper.sites[:2]))
