@@ -1,6 +1,6 @@
 """Cells of a site's rows: every level, every pair of levels, and columns that are the same in all rows but a few."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,9 +13,19 @@ BLOCK = 1 << 13
 
 
 @dataclass(frozen=True, kw_only=True)
-class Factor:
-    """What rows are sorted by: a variable, or a column of a formula. `codes` (n,), an index of `levels`, or outside where missing."""
+class Measured:
+    """A column of numbers (n,); `term` says in public what it is of, `name` which column."""
 
+    term: str
+    name: str
+    values: Array
+
+
+@dataclass(frozen=True, kw_only=True)
+class Factor:
+    """What rows are sorted by: a variable, or a column. `codes` (n,), an index of `levels`, or outside where missing."""
+
+    term: str
     name: str
     codes: Array
     levels: Sequence[str]
@@ -23,7 +33,7 @@ class Factor:
 
 def cells_of(factors: Sequence[Factor]) -> Iterator[Cell]:
     """The cells that are not empty of every factor, and of every pair of factors: the pairs stand in an information matrix."""
-    owners = [factor.name for factor in factors for _ in factor.levels]
+    owners = [factor for factor in factors for _ in factor.levels]
     names = [f"{factor.name} = {level}" for factor in factors for level in factor.levels]
     if not names:
         return
@@ -31,9 +41,9 @@ def cells_of(factors: Sequence[Factor]) -> Iterator[Cell]:
     for start in range(0, len(factors[0].codes), BLOCK):
         counts += _pairs(factors, slice(start, start + BLOCK))
     for one, other in zip(*np.nonzero(np.triu(counts)), strict=True):
-        pair = owners[one] != owners[other]
+        pair = owners[one] is not owners[other]
         yield Cell(
-            variables=f"{owners[one]}, {owners[other]}" if pair else owners[one],
+            variables=", ".join(dict.fromkeys((owners[one].term, owners[other].term))),
             name=f"{names[one]} and {names[other]}" if pair else names[one],
             rows=int(counts[one, other]),
         )
@@ -44,20 +54,22 @@ def _pairs(factors: Sequence[Factor], rows: slice) -> Array:
     return np.asarray(held.T @ held)
 
 
-def two_valued(columns: Mapping[str, Array]) -> Iterator[Factor]:
-    """The columns (n,) that take two values: indicators, products of indicators, and whatever else comes to one."""
-    for name, column in columns.items():
-        low, high = column.min(), column.max()
-        if low < high and ((column == low) | (column == high)).all():
-            yield Factor(name=name, codes=(column == high).astype(np.int64), levels=(f"{low:g}", f"{high:g}"))
+def two_valued(columns: Sequence[Measured]) -> Iterator[Factor]:
+    """The columns that take two values: indicators, products of indicators, and whatever else comes to one."""
+    for column in columns:
+        low, high = column.values.min(), column.values.max()
+        if low < high and ((column.values == low) | (column.values == high)).all():
+            codes = (column.values == high).astype(np.int64)
+            yield Factor(term=column.term, name=column.name, codes=codes, levels=(f"{low:g}", f"{high:g}"))
 
 
-def exceptions(columns: Mapping[str, Array]) -> Iterator[Cell]:
+def exceptions(columns: Sequence[Measured]) -> Iterator[Cell]:
     """Of each column the rows that do not have its commonest value, where it is not the same in all."""
-    for name, column in columns.items():
-        commonest = int(np.unique(column, return_counts=True)[1].max(initial=0))
-        if commonest < len(column):
-            yield Cell(variables=name, name=f"{name} other than its commonest value", rows=len(column) - commonest)
+    for column in columns:
+        commonest = int(np.unique(column.values, return_counts=True)[1].max(initial=0))
+        if commonest < len(column.values):
+            name = f"{column.name} other than its commonest value"
+            yield Cell(variables=column.term, name=name, rows=len(column.values) - commonest)
 
 
 def largest_share(squares: Array) -> float:

@@ -7,6 +7,7 @@ import numpy as np
 
 from starfish.tasks import registry
 from starfish.tasks.api import Rows, Task, TaskReport
+from starfish.tasks.disclosure import OPEN, Limits, Scrutiny, breaches, refuse
 from starfish.tasks.errors import NoEstimate
 from starfish.tasks.payload import Payload
 from starfish.tasks.study import Study
@@ -16,15 +17,23 @@ def study(**variables: Mapping[str, Any]) -> Study:
     return Study.from_definition({"variables": variables})
 
 
-def federated(task: Task, sites: Mapping[str, Rows], *, names: Mapping[str, str] | None = None) -> tuple[TaskReport, int]:
-    """The report and the number of rounds. Raises NoEstimate."""
+def federated(
+    task: Task, sites: Mapping[str, Rows], *, names: Mapping[str, str] | None = None, limits: Limits = OPEN
+) -> tuple[TaskReport, int]:
+    """The report and the number of rounds; every site holds back by `limits`. Raises NoEstimate, SiteRefusal."""
+    for uid, part in sites.items():
+        refuse(breaches(task.design(part, site=uid), limits), uid)
+    before: Payload | None = None
     model: Payload | None = None
+    updates: dict[str, Payload] = {}
     number = 0
     while number < task.config.total_round:
         number += 1
-        updates = [(uid, Payload.from_bytes(task.train(sites[uid], model, site=uid).to_bytes())) for uid in sorted(sites)]
-        outcome = task.aggregate(updates, model)
-        model = Payload.from_bytes(outcome.model.to_bytes())
+        watched = {uid: Scrutiny(limits=limits, model=before, update=updates.get(uid)) for uid in sites}
+        trained = {uid: task.train(sites[uid], model, site=uid, scrutiny=watched[uid]) for uid in sorted(sites)}
+        updates = {uid: Payload.from_bytes(update.to_bytes()) for uid, update in trained.items()}
+        outcome = task.aggregate(updates.items(), model)
+        before, model = model, Payload.from_bytes(outcome.model.to_bytes())
         if outcome.done:
             break
     assert model is not None

@@ -49,7 +49,7 @@ def judge_information(limits: Limits, z: Array, weights: Array, information: Arr
     most = float(max(z.max(), -z.min())) ** 2 * float(weights.max())
     if most <= limits.max_share * diagonal.min() and len(diagonal) * most < DOMINANT * values[0]:
         return
-    _judge_share(limits, z * z * weights[:, None], diagonal)
+    _judge_share(limits.max_share, z * z * weights[:, None], diagonal)
     kept = values > RANK * values[-1]
     axes = vectors[:, kept] / np.sqrt(values[kept])
     turned = z @ axes
@@ -58,18 +58,16 @@ def judge_information(limits: Limits, z: Array, weights: Array, information: Arr
         raise _refusal("leverage", "some combination of columns speaks of one row most", f"its leverage is {leverage:.2f}")
 
 
-def judge_scores(limits: Limits, scores: Array) -> None:
-    """The same of the sum of squared scores. Raises SiteRefusal."""
+def judge_scores(scores: Array) -> None:
+    """Whether one row makes up most of a column's squared scores (n, p), which are heavier in the tails. Raises SiteRefusal."""
     squares = scores * scores
-    _judge_share(limits, squares, squares.sum(axis=0))
+    _judge_share(DOMINANT, squares, squares.sum(axis=0))
 
 
-def _judge_share(limits: Limits, parts: Array, sums: Array) -> None:
+def _judge_share(most: float, parts: Array, sums: Array) -> None:
     share = float((parts.max(axis=0) / np.where(sums > 0, sums, np.inf)).max(initial=0.0))
-    if share > limits.max_share:
-        raise _refusal(
-            "max-share", "one row makes up too much of the information", f"{share:.0%}, and the policy allows {limits.max_share:.0%}"
-        )
+    if share > most:
+        raise _refusal("max-share", "one row makes up too much of a sum of squares", f"{share:.0%}, and {most:.0%} is allowed")
 
 
 def _refusal(rule: str, what: str, found: str) -> SiteRefusal:

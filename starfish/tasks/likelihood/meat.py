@@ -56,7 +56,7 @@ class Meat(AtParameters):
             scores /= (left ** (0.5 if task.se_type == "HC2" else 1.0))[:, None]
         if limits.oracle:
             judge(limits, task, local, point)
-            judge_scores(limits, scores)
+            judge_scores(scores)
         if local.cluster is None:
             return {"meat": symmetric(scores.T @ (scores * copies[:, None])), "groups": np.array(float(len(z)))}
         groups = int(local.cluster.max(initial=-1)) + 1

@@ -76,7 +76,7 @@ class SummaryStatistics(Task):
     def design(self, rows: Rows, *, site: str = "") -> Design:
         """Groups are all or nothing; a variable with few values in one is withheld as a whole, and the task goes on."""
         group = self.config.group
-        factors = [Factor(name=group, codes=self.codes(rows), levels=self.groups)] if group else []
+        factors = [Factor(term=group, name=group, codes=self.codes(rows), levels=self.groups)] if group else []
         extremes = [f"the smallest and the largest {name}" for name in self.numeric if self.config.min_max]
         return Design(rows=rows.n, cells=list(cells_of(factors)), single=extremes)
 
