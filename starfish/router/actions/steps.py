@@ -54,9 +54,12 @@ class Taken:
     listing: Listing
 
 
-def take(caller: Caller, run_id: int, step: Step, ticket: Ticket | None, *, minimal: bool) -> Taken:
-    """`minimal`: without the runs' files. Raises NotFound, Forbidden, Invalid, Conflict, KeyReused."""
-    artifact = artifacts.save(step.artifact) if isinstance(step.artifact, artifacts.Incoming) else step.artifact
+def take(caller: Caller, run_id: int, step: Step, ticket: Ticket | None, *, minimal: bool, saved: artifacts.Saved | None = None) -> Taken:
+    """`minimal`: without the runs' files; `saved`: the step's file, where its bytes are on the disk already.
+
+    Raises NotFound, Forbidden, Invalid, Conflict, KeyReused.
+    """
+    artifact = saved or (artifacts.save(step.artifact) if isinstance(step.artifact, artifacts.Incoming) else step.artifact)
     made: list[tuple[Answer, Listing]] = []
 
     def move_on() -> Answer:
