@@ -80,8 +80,9 @@ class Design:
 
 @dataclass(frozen=True, kw_only=True)
 class Breach:
-    """A rule that a design breaks. `public` names it, and never what was found; `private` has the numbers."""
+    """A rule of the policy that a design breaks, and how (`code`). `public` names it and never what was found; `private` has that."""
 
+    code: str
     rule: str
     found: float
     limit: float
@@ -101,7 +102,7 @@ def refuse(broken: Sequence[Breach], title: str) -> None:
         first = broken[0]
         raise SiteRefusal(
             f"{title}: {first.public} (rule {first.rule}). This site does not take part; go on without it, or ask for less.",
-            code=first.rule,
+            code=first.code,
             private=f"{title}: " + " ".join(f"{breach.private} (rule {breach.rule})." for breach in broken[:20]),
             variable=first.variable,
         )
@@ -112,7 +113,8 @@ def _rows(design: Design, limits: Limits) -> Iterator[Breach]:
     for name, rows in {**counted, **design.parts}.items():
         if rows < limits.min_rows:
             yield Breach(
-                rule="min-rows",
+                code="min-rows",
+                rule="min_rows",
                 found=rows,
                 limit=limits.min_rows,
                 public=f"there are too few {name} at this site",
@@ -120,7 +122,8 @@ def _rows(design: Design, limits: Limits) -> Iterator[Breach]:
             )
     if design.rows and design.parameters > limits.max_parameters * design.rows:
         yield Breach(
-            rule="max-parameters",
+            code="max-parameters",
+            rule="max_parameters",
             found=design.parameters / design.rows,
             limit=limits.max_parameters,
             public="there are too many parameters for this site's rows; take terms out of the formula",
@@ -128,7 +131,8 @@ def _rows(design: Design, limits: Limits) -> Iterator[Breach]:
         )
     if design.single and limits.min_cell > 1:
         yield Breach(
-            rule="single-values",
+            code="single-values",
+            rule="min_cell",
             found=1,
             limit=limits.min_cell,
             public=f"{' and '.join(design.single)} would be values of single patients",
@@ -140,7 +144,8 @@ def _outcomes(design: Design, limits: Limits) -> Iterator[Breach]:
     for name, (without, events) in design.outcomes.items():
         if min(without, events) < limits.min_events:
             yield Breach(
-                rule="min-events",
+                code="min-events",
+                rule="min_events",
                 found=min(without, events),
                 limit=limits.min_events,
                 public=f"{name}: there are too few events, or too few rows without one, at this site",
@@ -153,7 +158,8 @@ def _cells(design: Design, limits: Limits) -> Iterator[Breach]:
     for cell in sorted(design.cells, key=lambda cell: cell.rows):
         if 0 < cell.rows < limits.min_cell:
             yield Breach(
-                rule="min-cell",
+                code="min-cell",
+                rule="min_cell",
                 found=cell.rows,
                 limit=limits.min_cell,
                 public=f"{cell.variables}: some value or combination of values has too few rows at this site",
@@ -166,7 +172,8 @@ def _rules_of_one_row(design: Design, limits: Limits) -> Iterator[Breach]:
     for name, share in design.shares.items():
         if share > limits.max_share:
             yield Breach(
-                rule="max-share",
+                code="max-share",
+                rule="max_share",
                 found=share,
                 limit=limits.max_share,
                 public=f"{name}: one row makes up too much of it at this site",
@@ -175,7 +182,8 @@ def _rules_of_one_row(design: Design, limits: Limits) -> Iterator[Breach]:
             )
     if design.effective is not None and design.effective < limits.min_rows:
         yield Breach(
-            rule="effective-rows",
+            code="effective-rows",
+            rule="min_rows",
             found=design.effective,
             limit=limits.min_rows,
             public="the weights leave too few rows that count at this site",
@@ -183,7 +191,8 @@ def _rules_of_one_row(design: Design, limits: Limits) -> Iterator[Breach]:
         )
     if limits.oracle and design.leverage >= DOMINANT:
         yield Breach(
-            rule="leverage",
+            code="leverage",
+            rule="oracle",
             found=design.leverage,
             limit=DOMINANT,
             public="some combination of the formula's columns speaks of one row more than of all others together at this site",

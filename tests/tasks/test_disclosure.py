@@ -93,7 +93,7 @@ ATTACKS: dict[str, tuple[Task, str, str]] = {
 @pytest.mark.parametrize(("asked", "rule", "variable"), ATTACKS.values(), ids=ATTACKS)
 def test_what_speaks_of_single_patients_is_refused(asked: Task, rule: str, variable: str) -> None:
     outlier = np.where(np.arange(N) == 7, 1e4, CLEVELAND.columns["age"])
-    rules = {(breach.rule, breach.variable or "") for breach in broken(asked, patients(v=outlier))}
+    rules = {(breach.code, breach.variable or "") for breach in broken(asked, patients(v=outlier))}
     assert (rule, variable) in rules
 
 
@@ -102,7 +102,7 @@ def test_what_leaves_of_a_refusal_is_the_rule_and_not_the_value(asked: Task, rul
     found = broken(asked, patients(v=np.where(np.arange(N) == 7, 1e4, 0.0)))
     with pytest.raises(SiteRefusal) as caught:
         refuse(found, "Task 0")
-    assert caught.value.code == found[0].rule
+    assert caught.value.code == found[0].code
     assert f"(rule {found[0].rule})" in caught.value.public
     for breach in found:
         named = breach.public.replace(breach.variable or "\0", "")
@@ -121,15 +121,15 @@ def test_every_task_has_a_design(name: str) -> None:
         assert 0 < design.leverage < 0.1
         assert design.effective == pytest.approx(N)
     few = patients().take(np.arange(N) < 9)
-    assert [breach.rule for breach in breaches(asked.design(few), STANDARD)][:1] == ([] if name == "Echo" else ["min-rows"])
+    assert [breach.code for breach in breaches(asked.design(few), STANDARD)][:1] == ([] if name == "Echo" else ["min-rows"])
 
 
 def test_events_and_parameters_are_counted() -> None:
     rare = patients(disease=np.where(np.arange(N) < 4, 1.0, 0.0))
     breach = breaches(task("disease ~ age").design(rare), STANDARD)[0]
-    assert (breach.rule, breach.found, breach.limit) == ("min-events", 4, 5)
+    assert (breach.code, breach.found, breach.limit) == ("min-events", 4, 5)
     wide = task("thalch ~ age + trestbps + chol + oldpeak", "LinearRegression").design(patients().take(np.arange(N) < 12))
-    assert "max-parameters" in {breach.rule for breach in breaches(wide, STANDARD)}
+    assert "max-parameters" in {breach.code for breach in breaches(wide, STANDARD)}
 
 
 def test_a_level_that_nobody_has_is_no_cell() -> None:
@@ -163,7 +163,7 @@ def test_breaches_are_a_function_of_the_numbers_alone() -> None:
         effective=9.9,
         leverage=0.5,
     )
-    assert [breach.rule for breach in breaches(hurt, STANDARD)] == [
+    assert [breach.code for breach in breaches(hurt, STANDARD)] == [
         "min-rows",
         "max-parameters",
         "min-events",

@@ -62,7 +62,7 @@ def test_a_hospital_with_one_patient_in_a_cell_says_so_and_no_more() -> None:
     """In Switzerland one patient has angina and no disease; the sentence that leaves has no number of patients in it."""
     task = build("LogisticRegressionStats", PATIENTS, formula="disease ~ age + exang")
     (breach,) = breaches(task.design(of(task, HOSPITALS["switzerland"])), STANDARD)
-    assert (breach.rule, breach.found, breach.limit) == ("min-cell", 1, 5)
+    assert (breach.code, breach.found, breach.limit) == ("min-cell", 1, 5)
     assert "exang = 1 and disease = 0: 1 rows" in breach.private
     assert "1" not in breach.public
     assert breach.public.startswith("exang, disease")
@@ -83,7 +83,7 @@ def test_a_variable_with_few_values_in_a_group_is_withheld_and_marked() -> None:
     """In Long Beach three women have no disease: the table of sex by disease is incomplete, the others are whole."""
     task = build("SummaryStatistics", PATIENTS, group="disease", variables=["age", "sex", "thalch"])
     report, _ = federated(task, {site: HOSPITALS[site] for site in THREE}, limits=STANDARD)
-    assert [row for row in report.tables["levels"]] == [{"variable": "sex", "level": None, "group": None, "incomplete": "site withheld"}]
+    assert list(report.tables["levels"]) == [{"variable": "sex", "level": None, "group": None, "incomplete": "site withheld"}]
     assert {row["variable"] for row in report.tables["tests"]} == {"age", "thalch"}
     ages = np.concatenate([HOSPITALS[site].columns["age"] for site in THREE])
     assert report.tables["variables"][0]["mean"] == pytest.approx(ages.mean(), rel=1e-12)

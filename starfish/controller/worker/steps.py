@@ -190,7 +190,7 @@ def _require_sites(folder: BatchFolder, task_seq: int, round_seq: int, min_sites
     sites = sum(1 for _ in folder.updates(task_seq, round_seq))
     if sites < min_sites:
         raise NoEstimate(
-            f"{sites} sites take part, and a pooled result is shown of {min_sites} or more (rule min-sites).", code="min-sites"
+            f"{sites} sites take part, and a pooled result is shown of {min_sites} or more (rule min_sites).", code="min-sites"
         )
 
 

@@ -28,15 +28,17 @@ def judge(limits: Limits, task: "LikelihoodTask", local: "Local", point: "Pointw
     """Whether enough rows count at all. Raises SiteRefusal."""
     counted = effective_number(local.weights * point.curvature)
     if counted < limits.min_rows:
-        raise _refusal("effective-rows", "too few rows make up the sums", f"{counted:.1f} rows, and the policy wants {limits.min_rows}")
+        raise _refusal(
+            "effective-rows", "min_rows", "too few rows make up the sums", f"{counted:.1f} rows, and the policy wants {limits.min_rows}"
+        )
     if not task.binary:
         return
     certain = float((point.curvature < CERTAIN * (1.0 - CERTAIN)).mean())
     if certain > MOST:
-        raise _refusal("saturated", "most fitted probabilities are 0 or 1", f"{certain:.0%} of the rows")
+        raise _refusal("saturated", "oracle", "most fitted probabilities are 0 or 1", f"{certain:.0%} of the rows")
     loudest = largest_share((local.weights * point.slope) ** 2)
     if loudest > DOMINANT:
-        raise _refusal("loudest-row", "one row makes up most of the score", f"{loudest:.0%} of the squared residuals")
+        raise _refusal("loudest-row", "oracle", "one row makes up most of the score", f"{loudest:.0%} of the squared residuals")
 
 
 def judge_information(limits: Limits, z: Array, weights: Array, information: Array) -> None:
@@ -55,7 +57,7 @@ def judge_information(limits: Limits, z: Array, weights: Array, information: Arr
     turned = z @ axes
     leverage = float((np.einsum("ij,ij->i", turned, turned) * weights).max())
     if leverage >= DOMINANT:
-        raise _refusal("leverage", "some combination of columns speaks of one row most", f"its leverage is {leverage:.2f}")
+        raise _refusal("leverage", "oracle", "some combination of columns speaks of one row most", f"its leverage is {leverage:.2f}")
 
 
 def judge_scores(scores: Array) -> None:
@@ -67,13 +69,13 @@ def judge_scores(scores: Array) -> None:
 def _judge_share(most: float, parts: Array, sums: Array) -> None:
     share = float((parts.max(axis=0) / np.where(sums > 0, sums, np.inf)).max(initial=0.0))
     if share > most:
-        raise _refusal("max-share", "one row makes up too much of a sum of squares", f"{share:.0%}, and {most:.0%} is allowed")
+        raise _refusal("max-share", "max_share", "one row makes up too much of a sum of squares", f"{share:.0%}, and {most:.0%} is allowed")
 
 
-def _refusal(rule: str, what: str, found: str) -> SiteRefusal:
+def _refusal(code: str, rule: str, what: str, found: str) -> SiteRefusal:
     said = f"At the global model's parameters {what} at this site"
     return SiteRefusal(
         f"{said} (rule {rule}): it does not answer. Take terms out of the formula, or go on without this site.",
-        code=rule,
+        code=code,
         private=f"{said}: {found} (rule {rule}).",
     )

@@ -30,9 +30,9 @@ def refuse_chosen(task: "LikelihoodTask", state: State, scrutiny: Scrutiny, site
     sites = state.meta.get("sites")
     if isinstance(sites, list) and len(sites) < scrutiny.limits.min_sites:
         raise SiteRefusal(
-            "Too few sites take part (rule min-sites): what a site sends could be told from the pooled sums.",
+            "Too few sites take part (rule min_sites): what a site sends could be told from the pooled sums.",
             code="min-sites",
-            private=f"{len(sites)} sites take part; the policy wants {scrutiny.limits.min_sites} (rule min-sites).",
+            private=f"{len(sites)} sites take part; the policy wants {scrutiny.limits.min_sites} (rule min_sites).",
         )
     if scrutiny.update is None:
         raise refused("this site has sent nothing that it could follow from")

@@ -42,7 +42,7 @@ def refuse_chosen(task: "SummaryStatistics", model: Payload, scrutiny: Scrutiny)
     """Raises SiteRefusal unless the brackets are those that follow from the pooled counts, which this site's own must be in."""
     if model.meta.get("sites", 0) < scrutiny.limits.min_sites:
         raise SiteRefusal(
-            "Too few sites take part (rule min-sites): what a site sends could be told from the pooled counts.", code="min-sites"
+            "Too few sites take part (rule min_sites): what a site sends could be told from the pooled counts.", code="min-sites"
         )
     if scrutiny.update is None:
         raise _refusal("this site has sent nothing that they could follow from")
