@@ -44,3 +44,13 @@ def test_sizes_that_are_no_array_are_refused() -> None:
     done = bench("--bytes", "1001")
     assert done.returncode == 2
     assert "multiple of 8" in done.stderr
+
+
+def test_sealing_is_measured(tmp_path: Path) -> None:
+    """Its speed is the machine's; its memory is not."""
+    command = [sys.executable, "-m", "benchmarks.sealing", "--megabytes", "100", "--results", str(tmp_path / "sealing.json")]
+    done = subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=100, check=False)
+    assert "100 MB: sealed at" in done.stdout, done.stderr
+    measured = json.loads((tmp_path / "sealing.json").read_text())
+    assert 0 <= measured["memory_mb"] < 20
+    assert measured["sealing_mb_s"] > 10 < measured["opening_mb_s"]
