@@ -12,6 +12,7 @@ import typer
 
 from starfish.cli.session import FAILED, Session, WrongUsage, command, debugging, noun, printable
 from starfish.cli.tables import plain_table
+from starfish.cli.trail import events_table, moment, reads_table, second
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -97,6 +98,31 @@ def sites(session: Session) -> None:
 
         found = [{**wire.site(site), "last_seen_at": wire.time(site.last_seen_at)} for site in Site.objects.all()]
     session.result(found, _sites)
+
+
+@command(app, home=False)
+def audit(
+    session: Session,
+    since: Annotated[str | None, typer.Option("--since", metavar="WHEN", help="From then on: 2026-11-24, or 7d or 12h ago.")] = None,
+    account: Annotated[str | None, typer.Option("--account", metavar="NAME", help="Of this account, or of the site of this name.")] = None,
+    refused: Annotated[bool, typer.Option("--refused", help="What was refused, only.")] = False,
+    reads: Annotated[bool, typer.Option("--reads", help="How often each account was shown what, by the hour.")] = False,
+    last: Annotated[int, typer.Option("--last", min=1, max=1_000_000, help="So many, the newest.")] = 100,
+) -> None:
+    """Say who did what, and what was refused; or who was shown how much. Newest last, in UTC."""
+    if refused and reads:
+        raise WrongUsage("--refused and --reads exclude each other: what is refused is no read.")
+    begin = moment(since) if since is not None else None
+    with _router():
+        from starfish.router import trail
+
+        if reads:
+            found, shown = trail.reads(since=begin, account=account, last=last), reads_table
+        else:
+            found, shown = trail.events(since=begin, account=account, refused=refused, last=last), events_table
+    session.result(found, shown)
+    if len(found) == last:
+        session.note(f"These are the newest {last}; --last and --since choose others.")
 
 
 @command(app, home=False)
@@ -236,7 +262,7 @@ def _allow_connections() -> None:
 def _sites(found: list[dict[str, Any]]) -> "RenderableType":
     table = plain_table("Site", "Status", "Last seen", "Uid")
     for site in found:
-        table.add_row(site["name"], site["status"], site["last_seen_at"][:19].replace("T", " "), site["uid"])
+        table.add_row(site["name"], site["status"], second(site["last_seen_at"]), site["uid"])
     return table if found else "No sites yet. Make a code for one: starfish router enrol-code --name NAME"
 
 

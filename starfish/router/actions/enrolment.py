@@ -28,7 +28,9 @@ def make_code(name: str, *, valid: timedelta) -> str:
         raise InvalidFields({"name": ["site with this name already exists."]})
     letters = "".join(secrets.choice(ALPHABET) for _ in range(20))
     code = "-".join(letters[start : start + 5] for start in range(0, 20, 5))
-    EnrolCode.objects.create(sha256=_digest(code), name=name, expires_at=timezone.now() + valid)
+    with transaction.atomic():
+        EnrolCode.objects.create(sha256=_digest(code), name=name, expires_at=timezone.now() + valid)
+        audit.changed(None, "code.create", f"site named {name}")
     return code
 
 

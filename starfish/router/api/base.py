@@ -11,7 +11,7 @@ from rest_framework.viewsets import GenericViewSet
 
 from starfish.protocol.problems import Invalid
 from starfish.router.access import Caller
-from starfish.router.actions import idempotency
+from starfish.router.actions import idempotency, reads
 from starfish.router.actions.idempotency import Answer
 from starfish.router.api.authentication import caller_of
 
@@ -26,6 +26,12 @@ class View(GenericViewSet[Any]):
         super().initial(request, *args, **kwargs)
         if "Transfer-Encoding" in request.headers and not request.headers.get("Content-Length"):
             raise Invalid("Send the body with a Content-Length; one of unknown length (chunked) is not taken here.")
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        if request.method in ("GET", "HEAD") and response.status_code < 400 and request.user.pk:
+            noun = self.basename or type(self).__name__.removesuffix("View").lower()
+            reads.count(request.user.pk, f"{noun}.{self.action}")
+        return super().finalize_response(request, response, *args, **kwargs)
 
     @property
     def caller(self) -> Caller:

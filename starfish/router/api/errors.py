@@ -4,6 +4,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation, TooManyFieldsSent, TooManyFilesSent
 from django.db import DataError, Error, IntegrityError, InterfaceError, OperationalError
 from django.http import Http404, UnreadablePostError
@@ -26,8 +27,7 @@ def answer(error: Exception, context: Mapping[str, Any]) -> Response | None:
     request, view = context["request"], context["view"]
     headers = dict(_headers(error))
     if isinstance(problem, problems.Forbidden):
-        caller = request.auth if isinstance(request.auth, Caller) else None
-        _audit(caller, f"{request.method} {view.__class__.__name__}", request.path)
+        _audit(request, f"{request.method} {view.__class__.__name__}")
     if wants_document(request, part_b=getattr(view, "part_b", False)):
         response = Response(problem.document(), status=problem.status, content_type=problems.MEDIA_TYPE, headers=headers)
     else:
@@ -71,10 +71,17 @@ def as_problem(error: Exception) -> Problem | None:
     return None
 
 
-def _audit(caller: Caller | None, action: str, subject: str) -> None:
+def _who(request: Any) -> Caller | None:
+    """A browser's session is an account, too."""
+    if isinstance(request.auth, Caller):
+        return request.auth
+    return Caller.of_account(request.user) if isinstance(request.user, User) else None
+
+
+def _audit(request: Any, action: str) -> None:
     """The refusal stands, whether or not it can be written down."""
     try:
-        audit.refused(caller, action, subject)
+        audit.refused(_who(request), action, request.path)
     except Error as error:
         log.error("audit_failed action=%s error=%s", action, type(error).__name__)
 

@@ -18,6 +18,7 @@ from starfish.protocol import problems
 from starfish.protocol.problems import Problem, Unavailable
 from starfish.router import access, credentials
 from starfish.router.access import Caller
+from starfish.router.actions import reads
 from starfish.router.hub import EVERYTHING, Waiter, hub
 from starfish.router.listing import Listing, active_runs
 from starfish.router.live.answers import NO_DATABASE
@@ -58,6 +59,7 @@ async def active(request: HttpRequest) -> HttpResponse:
         return _refused(request, Unavailable(NO_DATABASE))
     except Problem as problem:
         return _refused(request, problem)
+    reads.count(question.caller.user.pk, "run.active")
     headers = {"ETag": listing.etag, "Cache-Control": "no-store"} | asked.applied(waited=bool(known))
     if same_etag(known, listing.etag):
         return HttpResponse(status=304, headers=headers)

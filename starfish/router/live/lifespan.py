@@ -7,6 +7,7 @@ from contextlib import suppress
 from types import FrameType
 from typing import Any
 
+from starfish.router.actions.reads import flush_patiently
 from starfish.router.bodies import Application, Receive, Send
 from starfish.router.hub import hub
 
@@ -28,6 +29,7 @@ def with_lifespan(application: Application) -> Application:
         await send({"type": "lifespan.startup.complete"})
         await receive()
         hub.close()
+        await asyncio.to_thread(flush_patiently)
         await send({"type": "lifespan.shutdown.complete"})
 
     return guarded
