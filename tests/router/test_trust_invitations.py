@@ -176,7 +176,10 @@ def test_invitations_that_are_pointless(sealed: Sealed) -> None:
     ("field", "value"),
     [
         *[("id", value) for value in (None, "", "A" * 32, "a" * 31, "a" * 33, "a" * 32 + "\n", 7, ["a" * 32], "\0" * 32)],
-        *[("expires", value) for value in (None, "", "soon", 7, "2026-13-01T00:00:00Z", "0001-01-01T00:00:00+14:00", [], {})],
+        *[
+            ("expires", value)
+            for value in (None, "", "soon", 7, "2026-13-01T00:00:00Z", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", [], {})
+        ],
         *[("site", value) for value in (None, "", " ", 7, "s" * 101, "a\0", [])],
         *[("project", value) for value in (None, "x", -1, 0, 1.5, 2**63, True, [])],
     ],
