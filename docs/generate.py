@@ -23,6 +23,7 @@ def generated() -> dict[str, str]:
         "reference/tasks/parameters.md": pages.parameters(),
         "reference/settings.md": pages.settings(),
         "reference/commands.md": pages.commands(),
+        "reference/policy.md": pages.policy(),
     }
 
 

@@ -8,6 +8,7 @@ import typer
 from typer.main import get_command
 
 from starfish.cli.main import app
+from starfish.controller.guard.presets import NAMES, PURPOSE, RULES, written
 from starfish.protocol.run_state import TABLE, RunStatus
 from starfish.tasks import registry
 
@@ -70,6 +71,17 @@ def settings() -> str:
         _table(("setting", "default", "meaning"), rows),
         "A site reads `STARFISH_HOME` (its folder; `--home` goes before it) and `STARFISH_POLL_S`: where it is given, the site asks the\n"
         "Routing Server every so many seconds, instead of waiting for its answer; for a proxy that allows no long request.",
+    )
+
+
+def policy() -> str:
+    """Every rule of a site's policy, with the value in each preset."""
+    rows = [(f"`{rule.name}`", *(f"`{written(rule.of(name))}`" for name in NAMES), rule.why) for rule in RULES]
+    return _page(
+        "The rules of a policy",
+        "Generated from `starfish/controller/guard/presets.py` by `make docs`. [How to use them](../howto/policy.md).",
+        "\n".join(f"- `{name}`: {PURPOSE[name]}" for name in NAMES),
+        _table(("rule", *NAMES, "what it is for"), rows),
     )
 
 
