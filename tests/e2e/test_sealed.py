@@ -1,12 +1,11 @@
 """A sealed study: by invitation, signed and in envelopes, with the same answer as in the open."""
 
-import sqlite3
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from tests.e2e import seen
 from tests.e2e.federation import federation
 from tests.support.servers import ROOT, Server
 
@@ -23,6 +22,7 @@ tasks:
   - model: LogisticRegressionStats
     config: {formula: "disease ~ age + sex + exang"}
 """
+NAMES = ("North", "South", "West", "sealed-hearts", "LogisticRegressionStats", "admin", "admin@example.org")
 
 
 @pytest.mark.slow
@@ -31,6 +31,7 @@ def test_the_same_answer_and_nothing_to_read(serve: Callable[..., Server], tmp_p
     (tmp_path / "project.yaml").write_text(PROJECT)
     (tmp_path / "open.yaml").write_text(PROJECT.replace("sealed-hearts", "open-hearts"))
     server = serve("serve")
+    database = Path(server.settings["DATABASE_NAME"])
     with federation(server, tmp_path) as made:
         made.add("North", DATA / "cleveland.csv")
         made.add("South", DATA / "hungary.csv")
@@ -38,6 +39,10 @@ def test_the_same_answer_and_nothing_to_read(serve: Callable[..., Server], tmp_p
         made.open_sealed_project(tmp_path / "project.yaml", "sealed-hearts")
         made.coordinator.run("run", "start", "sealed-hearts", "--wait")
         sealed = made.coordinator.json("run", "report", "sealed-hearts")
+        logs = made.coordinator.json("run", "logs", "sealed-hearts")
+        held = [(place, value, seen.kind_of(value, NAMES)) for place, value in seen.values(database)]
+        files = [file for file in (server.folder / "artifacts").rglob("*") if file.is_file()]
+        assert all(file.read_bytes().startswith(seen.ENVELOPE) for file in files)
         made.open_project(tmp_path / "open.yaml", "open-hearts")
         made.coordinator.run("run", "start", "open-hearts", "--wait")
         plain = made.coordinator.json("run", "report", "open-hearts")
@@ -45,9 +50,9 @@ def test_the_same_answer_and_nothing_to_read(serve: Callable[..., Server], tmp_p
     assert sealed["sites"] == plain["sites"]
     assert sealed["manifest"]
     assert plain["manifest"] is None
-    with closing(sqlite3.connect(server.settings["DATABASE_NAME"])) as database:
-        project = database.execute("SELECT description, tasks, definition FROM router_project WHERE name = 'sealed-hearts'").fetchone()
-        lines = [text for (text,) in database.execute("SELECT text FROM router_runlines")]
-    assert "formula" not in str(project)
-    assert "canary" not in str(project)
-    assert lines
+    assert {log["site"] for log in logs["sites"]} == {"North", "South", "West"}
+    assert all("prepared" in log["text"] for log in logs["sites"])
+    assert [(place, value) for place, value, kind in held if kind is None] == []
+    assert files
+    assert {kind for _, _, kind in held} == seen.listed_kinds()
+    assert any(seen.kind_of(value, NAMES) is None for _, value in seen.values(database)), "the open study's terms are of no kind"

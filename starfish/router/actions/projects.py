@@ -109,9 +109,13 @@ def join(caller: Caller, *, project_id: int, site_id: int, role: str, notes: str
 
 
 def leave(caller: Caller, membership_id: int) -> None:
-    """What the site computed stays. Raises NotFound, Forbidden, Conflict."""
+    """What the site computed stays. From a project by invitation its coordinator, too, takes members away.
+
+    Raises NotFound, Forbidden, Conflict.
+    """
     membership = membership_by_id(caller, membership_id)
-    require_acting(caller, membership.site_id)
+    if not (membership.project.sealed and caller.acts_for(membership.project.site_id)):
+        require_acting(caller, membership.site_id)
     with transaction.atomic():
         lock_project(membership.project_id)
         if membership.role == Role.COORDINATOR:
