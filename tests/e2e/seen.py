@@ -26,7 +26,7 @@ PATTERNS = {
     "digests": r"[0-9a-f]{64}|pbkdf2_sha256\$\d+\$\w+\$[A-Za-z0-9+/=]+|![A-Za-z0-9]{40}|hmac-sha256:[0-9a-f]{64}",
     "times": r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)?",
     "actions": r"[a-z_-]+(\.[a-z_-]+)+",
-    "numbers": r"(account|site|project|batch|run|membership|group|invitation|version|token|membership) [0-9a-f]+(, (site|batch) \d+)*",
+    "numbers": r"NOUN [0-9a-f]+(, NOUN [0-9a-f]+)*".replace("NOUN", "(account|site|project|batch|run|group|invitation|version|card)"),
 }
 
 
@@ -64,7 +64,7 @@ def kind_of(value: Any, names: Collection[str]) -> str | None:
 
 
 def _kind_of_text(text: str, names: Collection[str]) -> str | None:
-    if text in names or text in NAMES_OF_FILES or re.fullmatch(r"site-\d+-[0-9a-f]{8}", text):
+    if text.removeprefix("site named ") in names or text in NAMES_OF_FILES or re.fullmatch(r"site-\d+-[0-9a-f]{8}", text):
         return "names"
     if text.lower() in WORDS:
         return "states"
