@@ -18,6 +18,7 @@ from starfish.controller.worker import steps
 from starfish.controller.worker.frozen import thaw
 from starfish.controller.worker.isolation import level
 from starfish.tasks.api import Task
+from starfish.tasks.disclosure import breaches
 from starfish.tasks.errors import SiteRefusal
 
 
@@ -112,11 +113,14 @@ def _judged(
         numbers = sent.get(count["seq"], [])
         same, whole = outlook.given[count["seq"]]
         found = of_answers(same, whole, len(numbers), policy)
+        broken = [sentence(measure) for measure in found if measure.refuses]
         try:
-            found = measures(task.design(rows.of(task), site=site.uid), policy) + found
+            design = task.design(rows.of(task), site=site.uid)
+            found = measures(design, policy) + found
+            broken = [f"{breach.private} (rule {breach.rule})" for breach in breaches(design, policy.limits)] + broken
         except SiteRefusal as error:
-            refusals.append(f"Task {count['seq']} ({task.name}): {error.private}")
-        refusals += [f"Task {count['seq']} ({task.name}): {sentence(measure)}" for measure in found if measure.refuses]
+            broken = [error.private, *broken]
+        refusals += [f"Task {count['seq']} ({task.name}): {reason}" for reason in broken]
         tasks.append(_task(task, count, numbers, found))
     return tasks, outlook.waits, refusals
 

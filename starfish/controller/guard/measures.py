@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from starfish.controller.guard.policy import Policy
-from starfish.tasks.disclosure import Design
+from starfish.tasks.disclosure import DOMINANT, Design
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +68,8 @@ def _of_one_row(design: Design, policy: Policy) -> Iterator[Measure]:
     if design.shares and policy.max_share < 1:
         name = max(design.shares, key=lambda name: design.shares[name])
         yield _most("max_share", f"the largest part of {name} that one row makes up", design.shares[name], policy.max_share)
+    if design.leverage and policy.oracle:
+        yield _most("oracle", "the largest part that one row has in a combination of the columns", design.leverage, DOMINANT)
 
 
 def _least(rule: str, what: str, found: float, limit: float) -> Measure:

@@ -59,9 +59,11 @@ def test_it_counts_the_numbers_of_each_round_and_names_the_nearest_rule(home: Ho
 
 
 def test_which_rule_would_refuse(home: Home) -> None:
-    assert any("rows: 9, minimum 10 (rule min_rows)" in refusal for refusal in tried(home, 9).refusals)
-    one = tried(home, 60, males=1)
-    assert any("minimum 5 (rule min_cell)" in refusal for refusal in one.refusals)
+    few = tried(home, 9)
+    assert any("9 rows" in refusal and "(rule min_rows)" in refusal for refusal in few.refusals)
+    assert few.nearest is not None
+    assert few.nearest.refuses
+    assert any("(rule min_cell)" in refusal for refusal in tried(home, 60, males=1).refusals)
     assert any("(rule by_name)" in refusal for refusal in tried(home, 48, by_name=True).refusals)
     assert tried(home, 9, held="open", by_name=True).refusals == []
 
