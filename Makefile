@@ -8,7 +8,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check serve bench docs format
+.PHONY: help setup demo test check audit serve bench docs format
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -33,6 +33,9 @@ test: setup  ## format, lint, types, import contracts, migrations, then the whol
 
 check: setup  ## the quick checks of `make test` alone
 	@$(BIN)/python -m tests.run_all --checks-only
+
+audit: setup  ## look the locked packages up among the known vulnerabilities, where that can be reached
+	@$(BIN)/python deploy/audit.py $(VENV)/audit
 
 serve: setup  ## a Routing Server on http://127.0.0.1:8000 (SQLite, var/)
 	@$(BIN)/python manage.py migrate --verbosity 0
