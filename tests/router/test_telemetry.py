@@ -14,8 +14,7 @@ from starfish.router.actions import telemetry as actions
 from starfish.router.hub import hub
 from starfish.router.live import reports
 from starfish.router.models import Run, RunLines, RunProgress
-from tests.router.test_access import expect, statuses
-from tests.router.world import ROUND, Http, World
+from tests.router.world import ROUND, Http, World, expect, statuses
 
 REPORT = {"round": 1, "step": "train", "fraction": 0.25, "metrics": {"loss": 0.5, "rows": 12}, "message": "epoch 3"}
 

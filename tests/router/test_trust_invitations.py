@@ -6,9 +6,8 @@ import pytest
 from django.utils import timezone
 
 from starfish.router.models import AuditEvent, IdempotencyRecord, Invitation, ProjectParticipant, Site
-from tests.router.test_access import expect, statuses
 from tests.router.trust import Sealed, answer, ask, card, hex_id, invite, joined, later
-from tests.router.world import Member
+from tests.router.world import Member, expect, statuses
 
 KEYS = {"id", "project", "coordinator", "site", "state", "expires", "request", "answer", "cards"}
 

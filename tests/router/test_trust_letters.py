@@ -8,9 +8,8 @@ import pytest
 
 from starfish.protocol.run_state import RunStatus as S
 from starfish.router.models import AuditEvent, Letter, Run, SiteCard
-from tests.router.test_access import expect, statuses
 from tests.router.trust import AGE, Sealed, card, invite, put_letter
-from tests.router.world import Member, World
+from tests.router.world import Member, World, expect, statuses
 
 
 def post(member: Member, text: Any, **headers: str) -> Any:

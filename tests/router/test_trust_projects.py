@@ -7,9 +7,8 @@ import pytest
 
 from starfish.protocol.run_state import RunStatus as S
 from starfish.router.models import Batch, Project, ProjectParticipant, Run
-from tests.router.test_access import expect, statuses
 from tests.router.trust import AGE, TASKS, Sealed, hex_id, sealed_project, start
-from tests.router.world import World
+from tests.router.world import World, expect, statuses
 
 
 def test_a_project_by_name_gets_a_uid_of_the_routers_making(world: World) -> None:

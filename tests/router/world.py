@@ -3,6 +3,7 @@
 import json
 import uuid
 from base64 import b64encode
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -129,3 +130,16 @@ class World:
 
     def words(self) -> list[str]:
         return [run.state.word for run in self.batch.runs.order_by("id")]
+
+
+CALLERS = ("admin", "owner", "member", "other", "outsider", "nobody")
+
+
+def statuses(world: World, ask: Callable[[Http], Any]) -> dict[str, int]:
+    """Each caller's answer to the same request."""
+    callers = {name: getattr(world, name) for name in CALLERS}
+    return {name: ask(getattr(caller, "http", caller)).status_code for name, caller in callers.items()}
+
+
+def expect(admin: int, owner: int, member: int, other: int, outsider: int, nobody: int = 401) -> dict[str, int]:
+    return dict(zip(CALLERS, (admin, owner, member, other, outsider, nobody), strict=True))
