@@ -13,12 +13,16 @@ MOST_ROWS, LARGEST_NUMBER, LARGEST_SQUARE = 1e30, 1e130, 1e260
 """More than rows of values up to 1e100 and weights up to 1e20 can come to, and little enough to be multiplied and added."""
 
 
+def no_faults(update: Payload) -> str | None:
+    """Nothing else is wrong."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Expected:
     """The stage that an update must be of, and its arrays by shape (float64, finite).
 
     `information` are symmetric and not negative, `counts` (of rows, or of their weights) and `squares` (sums of squares) not
-    negative, `sums` like squares, but of either sign; `faults` says what else is wrong with such an update.
+    negative, `sums` like squares, but of either sign, `whole` numbers of rows; `faults` says what else is wrong with such an update.
     """
 
     stage: str
@@ -27,7 +31,8 @@ class Expected:
     counts: tuple[str, ...] = ()
     squares: tuple[str, ...] = ()
     sums: tuple[str, ...] = ()
-    faults: Callable[[Payload], str | None] = lambda update: None
+    whole: tuple[str, ...] = ()
+    faults: Callable[[Payload], str | None] = no_faults
 
 
 def checked(updates: Iterable[tuple[str, Payload]], expected: Expected) -> Iterator[tuple[str, Payload]]:
@@ -55,6 +60,9 @@ def _fault(update: Payload, expected: Expected) -> str | None:
     for name in (*expected.counts, *expected.squares):
         if (update.arrays[name] < 0).any():
             return f"'{name}' has a negative number"
+    for name in expected.whole:
+        if (update.arrays[name] != np.floor(update.arrays[name])).any():
+            return f"'{name}' is no number of rows"
     fault = next((fault for name in expected.information if (fault := _not_information(name, update.arrays[name]))), None)
     return fault or expected.faults(update)
 

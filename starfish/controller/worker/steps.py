@@ -8,6 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from starfish.controller import report as reports
 from starfish.controller.data import eligible_mask, flow, read_mapping, read_source, typed_rows
 from starfish.controller.worker.folder import BatchFolder
@@ -168,6 +170,8 @@ def _updates(folder: BatchFolder, task: Task, task_seq: int, round_seq: int) -> 
             raise BadUpdate(f"The update is not one of task {task_seq} ({task.name}), round {round_seq}.", site=site)
         if round_seq == 1 and not _is_flow(update.meta.get("flow")):
             raise BadUpdate("The update does not say how many rows it is made of.", site=site)
+        if round_seq == 1 and float(update.arrays.get("n", np.zeros(())).sum()) > update.meta["flow"]["used"]:
+            raise BadUpdate("The update is of more rows than it says.", site=site)
         yield site, _unstamped(update)
         update.give_back()
 

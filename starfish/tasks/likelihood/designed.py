@@ -23,6 +23,8 @@ RANK = 1e-11
 def design_of(task: "LikelihoodTask", rows: "Rows", local: Local) -> Design:
     """The design of the rows that the model is fitted to. `local` is these rows as the formula reads them."""
     formula = task.question.formula
+    if not rows.n:
+        return Design(rows=0, parameters=len(formula.columns))
     outcome = str(formula.response)
     columns = [
         Measured(term=column.term, name=column.name, values=local.x[:, place])

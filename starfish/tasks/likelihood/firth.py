@@ -15,11 +15,12 @@ import numpy as np
 from scipy import linalg
 
 from starfish.tasks.disclosure import Limits
+from starfish.tasks.likelihood.contained import Sums, beyond_own
 from starfish.tasks.likelihood.judged import judge, judge_information
 from starfish.tasks.likelihood.linalg import inverse, leverages, log_determinant, quadratic_form
 from starfish.tasks.likelihood.newton import Newton, accepted, at_pooled, embedded, own_theta, scattered, settled, symmetric
 from starfish.tasks.likelihood.scaling import standardised
-from starfish.tasks.likelihood.stages import Sums, Updates, beyond_own
+from starfish.tasks.likelihood.stages import Updates
 from starfish.tasks.likelihood.state import State
 from starfish.tasks.payload import Payload
 from starfish.tasks.summation import CompensatedSum

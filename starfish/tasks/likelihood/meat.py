@@ -10,11 +10,12 @@ import numpy as np
 
 from starfish.tasks.disclosure import Limits
 from starfish.tasks.errors import NoEstimate
+from starfish.tasks.likelihood.contained import Sums, beyond_own
 from starfish.tasks.likelihood.judged import judge, judge_scores
 from starfish.tasks.likelihood.linalg import inverse, leverages
 from starfish.tasks.likelihood.newton import at_pooled, embedded, own_theta, scattered, symmetric
 from starfish.tasks.likelihood.scaling import standardised
-from starfish.tasks.likelihood.stages import AtParameters, Sums, Updates, beyond_own
+from starfish.tasks.likelihood.stages import AtParameters, Updates
 from starfish.tasks.likelihood.state import State
 from starfish.tasks.payload import Payload
 from starfish.tasks.summation import CompensatedSum
@@ -69,12 +70,14 @@ class Meat(AtParameters):
         return {"meat": (size, size), "groups": ()}
 
     def expected(self, task: "LikelihoodTask", state: State) -> Expected:
-        return Expected(stage=self.name, shapes=self.shapes(task, state), information=("meat",), counts=("groups",))
+        shapes = self.shapes(task, state)
+        return Expected(stage=self.name, shapes=shapes, information=("meat",), counts=("groups",), whole=("groups",))
 
     def fold(self, task: "LikelihoodTask", updates: Updates, state: State) -> Sums:
         layout = task.layout(state)
         meat, groups = CompensatedSum(), CompensatedSum()
-        for indices, update in embedded(self.checked(task, updates, state), layout, state):
+        by_row = None if task.se_type == "cluster" else "groups"
+        for indices, update in embedded(self.checked(task, updates, state), layout, state, rows=by_row):
             meat.add(scattered(update.arrays["meat"], indices, (layout.pooled, layout.pooled)))
             groups.add(update.arrays["groups"])
         return {"meat": meat.total, "groups": groups.total}

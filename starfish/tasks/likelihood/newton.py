@@ -11,15 +11,16 @@ import numpy as np
 
 from starfish.tasks.disclosure import Limits
 from starfish.tasks.errors import BadUpdate, NoEstimate
+from starfish.tasks.likelihood.contained import Sums, beyond_own, beyond_rows
 from starfish.tasks.likelihood.diagnosis import grows_without_end, refuse_dependent, separation
 from starfish.tasks.likelihood.judged import judge, judge_information
 from starfish.tasks.likelihood.linalg import quadratic_form, smallest_eigenvalue, solve
 from starfish.tasks.likelihood.scaling import Layout, standardised
-from starfish.tasks.likelihood.stages import SLACK, AtParameters, Sums, Updates, beyond_own
+from starfish.tasks.likelihood.stages import AtParameters, Updates
 from starfish.tasks.likelihood.state import State, rows_digest
 from starfish.tasks.payload import Payload
 from starfish.tasks.summation import CompensatedSum
-from starfish.tasks.updates import Expected, Shape
+from starfish.tasks.updates import Expected, Shape, no_faults
 
 if TYPE_CHECKING:
     from starfish.tasks.api import Rows
@@ -60,7 +61,14 @@ class Newton(AtParameters):
         return {"n": (), "ll": (), "score": (size,), "information": (size, size)}
 
     def expected(self, task: "LikelihoodTask", state: State) -> Expected:
-        return Expected(stage=self.name, shapes=self.shapes(task, state), counts=("n",), sums=("ll",), information=("information",))
+        return Expected(
+            stage=self.name,
+            shapes=self.shapes(task, state),
+            counts=("n",),
+            sums=("ll",),
+            information=("information",),
+            faults=(lambda update: beyond_rows(state, update.arrays)) if task.binary else no_faults,
+        )
 
     def fold(self, task: "LikelihoodTask", updates: Updates, state: State) -> Sums:
         layout = task.layout(state)
@@ -114,23 +122,6 @@ def at_pooled(own: Payload, layout: Layout, state: State, site: str) -> dict[str
     return {name: scattered(array, indices, (layout.pooled,) * array.ndim) for name, array in own.arrays.items()}
 
 
-def beyond_rows(state: State, sums: Sums, own: Mapping[str, Array]) -> str | None:
-    """What no rows of a binary outcome can make of the sums, whosever they are.
-
-    With r the rows' residuals, |r| <= 1 and r^2 <= |r| <= -ll of each: a score is at most (sum w z^2)^½ (sum w r^2)^½, and the columns
-    z are standardised. A log-likelihood is not above 0.
-    """
-    rest, weight = float(sums["ll"] - own["ll"]), float(state.meta["weight"])
-    if rest > SLACK * abs(float(sums["ll"])):
-        return "'ll' is above what any rows can have"
-    size = np.full(len(sums["score"]), weight)
-    if len(size) == len(state.arrays["sd"]):  # no intercept: columns are not centred
-        size = weight * (1.0 + (state.arrays["mean"] / state.arrays["sd"]) ** 2)
-    if (np.abs(sums["score"] - own["score"]) > np.sqrt(size * min(weight, max(-rest, 0.0))) + SLACK * size).any():
-        return "'score' is more than any rows can make it"
-    return None
-
-
 def own_theta(layout: Layout, state: State, site: str) -> Array:
     """The parameters (of standardised columns) that this site's rows follow."""
     theta: Array = state.arrays["theta"][layout.indices(state.place(site))]
@@ -142,8 +133,9 @@ def symmetric(matrix: Array) -> Array:
     return half
 
 
-def embedded(updates: Updates, layout: Layout, state: State) -> Iterator[tuple[Array, Payload]]:
-    """Each update with the pooled positions of its parameters; all sites of the first round must be there. Raises BadUpdate."""
+def embedded(updates: Updates, layout: Layout, state: State, *, rows: str | None = "n") -> Iterator[tuple[Array, Payload]]:
+    """Each update with the pooled positions of its parameters; all sites of the first round must be there, and their rows (the array
+    named `rows`) as many as then. Raises BadUpdate."""
     seen = 0
     for site, update in updates:
         try:
@@ -151,7 +143,7 @@ def embedded(updates: Updates, layout: Layout, state: State) -> Iterator[tuple[A
         except ValueError:
             raise BadUpdate("The update does not count: the site did not take part in the task's first round.", site=site) from None
         seen += 1
-        if "n" in update.arrays and rows_digest(site, float(update.arrays["n"])) != state.meta["announced"][place]:
+        if rows and rows_digest(site, float(update.arrays[rows])) != state.meta["announced"][place]:
             raise BadUpdate("The update does not count: it is of another number of rows than the site's first one.", site=site)
         yield layout.indices(place), update
     if seen != len(state.sites):

@@ -12,7 +12,8 @@ import numpy as np
 
 from starfish.tasks.disclosure import Scrutiny
 from starfish.tasks.errors import NoEstimate, SiteRefusal
-from starfish.tasks.likelihood.stages import SITES, Stage, Sums
+from starfish.tasks.likelihood.contained import Sums
+from starfish.tasks.likelihood.stages import SITES, Stage
 from starfish.tasks.likelihood.state import State, rows_digest
 from starfish.tasks.payload import Payload
 from starfish.tasks.received import require

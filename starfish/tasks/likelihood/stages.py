@@ -7,12 +7,14 @@ from these and the one before. It carries them, so that a site can let it follow
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from starfish.tasks.disclosure import OPEN, Limits, breaches, refuse
 from starfish.tasks.errors import NoEstimate
+from starfish.tasks.likelihood.contained import SLACK, Sums, apart, beyond_own
 from starfish.tasks.likelihood.designed import design_of
 from starfish.tasks.likelihood.state import State, rows_digest, site_digest
 from starfish.tasks.payload import Payload
@@ -48,11 +50,8 @@ class Pooled:
 
 
 Updates = Iterable[tuple[str, Payload]]
-Sums = Mapping[str, Array]
 SITES = "site:"
 """Before the name of what is known of each site, and stays out of the global model."""
-SLACK = 1e-9
-"""Rounding of a sum, relative to it: more than sums over sites differ by."""
 
 
 class Stage(ABC):
@@ -128,7 +127,7 @@ class Variables(Stage):
         return {"n": (), "mean": size, "squares": size}
 
     def expected(self, task: "LikelihoodTask", state: State) -> Expected:
-        return Expected(stage=self.name, shapes=self.shapes(task, state), counts=("n",), squares=("squares",))
+        return Expected(stage=self.name, shapes=self.shapes(task, state), counts=("n",), whole=("n",), squares=("squares",))
 
     def fold(self, task: "LikelihoodTask", updates: Updates, state: State) -> Sums:
         pooled = PooledMoments(diagonal=True)
@@ -185,9 +184,15 @@ class Columns(Stage):
     def expected(self, task: "LikelihoodTask", state: State) -> Expected:
         shapes = self.shapes(task, state)
         counts = tuple(name for name in shapes if name not in ("mean", "cross", "log_weight"))
-        if task.cross_products:
-            return Expected(stage=self.name, shapes=shapes, counts=counts, information=("cross",), faults=_inconsistent)
-        return Expected(stage=self.name, shapes=shapes, counts=counts, squares=("cross",), faults=_inconsistent)
+        return Expected(
+            stage=self.name,
+            shapes=shapes,
+            counts=counts,
+            whole=tuple(name for name in counts if name == "n" or name.startswith("level:")),
+            information=("cross",) if task.cross_products else (),
+            squares=() if task.cross_products else ("cross",),
+            faults=partial(_inconsistent, weighted=task.config.weights != "none"),
+        )
 
     def carried(self, task: "LikelihoodTask", state: State) -> Mapping[str, Shape]:
         shapes = {name: shape for name, shape in self.shapes(task, state).items() if not name.startswith("level:")}
@@ -254,39 +259,12 @@ class Columns(Stage):
         state.arrays |= {"mean": mean, "sd": np.where(size > 0, size, 1.0)}
 
 
-def beyond_own(sums: Sums, own: Mapping[str, Array], expected: Expected) -> str | None:
-    """What sums lack that one of their terms has: of the rest no count can be negative, and no information."""
-    for name in (*expected.counts, *expected.squares):
-        if name in sums and (sums[name] < own[name] - SLACK * np.abs(own[name])).any():
-            return f"'{name}' is less than this site's own"
-    for name in expected.information:
-        size = float(np.abs(sums[name]).max(initial=0.0))
-        if size and float(np.linalg.eigvalsh((sums[name] - own[name]) / size).min()) < -SLACK:
-            return f"'{name}' is less than this site's own"
-    return None
-
-
-def apart(weight: str, squares: str, sums: Sums, own: Mapping[str, Array]) -> str | None:
-    """The same of moments, whose squares are about other means: Chan's merge undone."""
-    mine, total = float(own[weight]), float(sums[weight])
-    left = total - mine
-    if left < -SLACK * total:
-        return f"'{weight}' is less than this site's own"
-    shift = sums["mean"] - own["mean"]
-    between = mine * total / left * shift * shift if left > SLACK * total else np.zeros(len(shift))
-    all_squares, own_squares = (array if array.ndim == 1 else np.diag(array) for array in (sums[squares], own[squares]))
-    alone = left <= SLACK * total and (np.abs(shift) > 1e-6 * (np.abs(own["mean"]) + np.sqrt(own_squares / mine))).any()
-    if alone or (all_squares - own_squares - between < -SLACK * (all_squares + between)).any():
-        return f"'mean' and '{squares}' can't be of rows that this site's own are among"
-    return None
-
-
-def _inconsistent(update: Payload) -> str | None:
-    """Rows are whole, their levels are as many, and events and non-events weigh what all rows weigh."""
+def _inconsistent(update: Payload, *, weighted: bool) -> str | None:
+    """Rows have as many levels, and weigh as much as events and non-events do."""
     arrays = update.arrays
     n, weight = float(arrays["n"]), float(arrays["weight"])
-    if not n.is_integer():
-        return "'n' is no number of rows"
+    if not weighted and weight != n:
+        return "'weight' is not the number of rows, which have no weights"
     wrong = [name for name, counts in arrays.items() if name.startswith("level:") and counts.sum() != n]
     if wrong:
         return f"'{wrong[0]}' does not add up to its rows"

@@ -17,6 +17,7 @@ from starfish.tasks.disclosure import UNCHECKED, Design, Scrutiny
 from starfish.tasks.errors import InvalidTask
 from starfish.tasks.formula.expressions import complete
 from starfish.tasks.likelihood.config import LikelihoodConfig
+from starfish.tasks.likelihood.contained import Sums
 from starfish.tasks.likelihood.designed import design_of
 from starfish.tasks.likelihood.firth import Penalised
 from starfish.tasks.likelihood.local import Question, ask, refuse_size
@@ -25,7 +26,7 @@ from starfish.tasks.likelihood.newton import Newton
 from starfish.tasks.likelihood.oracle import refuse_chosen
 from starfish.tasks.likelihood.report import model_report
 from starfish.tasks.likelihood.scaling import Layout
-from starfish.tasks.likelihood.stages import Columns, Pooled, Stage, Sums, Variables
+from starfish.tasks.likelihood.stages import Columns, Pooled, Stage, Variables
 from starfish.tasks.likelihood.state import State
 from starfish.tasks.payload import Payload, number
 from starfish.tasks.received import refusal, sendable

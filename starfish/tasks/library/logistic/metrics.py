@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,13 +14,13 @@ from starfish.tasks.api import Rows
 from starfish.tasks.disclosure import Design, Limits
 from starfish.tasks.library.logistic.model import LogisticConfig, LogisticRegressionStats
 from starfish.tasks.likelihood import LikelihoodConfig, LikelihoodTask, State
-from starfish.tasks.likelihood.designed import design_of
+from starfish.tasks.likelihood.contained import SLACK, Sums
 from starfish.tasks.likelihood.judged import judge, judge_information
 from starfish.tasks.likelihood.linalg import solve
-from starfish.tasks.likelihood.newton import CONVERGED, own_theta
+from starfish.tasks.likelihood.newton import CONVERGED, embedded, own_theta
 from starfish.tasks.likelihood.scaling import standardised
-from starfish.tasks.likelihood.stages import AtParameters, Stage, Sums, Updates
-from starfish.tasks.payload import number
+from starfish.tasks.likelihood.stages import AtParameters, Stage, Updates
+from starfish.tasks.payload import Payload, number
 from starfish.tasks.summation import CompensatedSum
 from starfish.tasks.updates import Expected, Shape
 
@@ -65,13 +65,9 @@ class LogisticRegression(LogisticRegressionStats):
         design = super().design(rows, site=site)
         if not self.config.test_fraction:
             return design
-        held = self.evaluation(rows, site)
-        tested = design_of(self, held, self.question.without_pooled().local(held, {}))
-        return replace(
-            design,
-            parts={"rows held out": held.n},
-            outcomes={**design.outcomes, **{f"{name} (held out)": counts for name, counts in tested.outcomes.items()}},
-        )
+        y = self.question.formula.response_values(self.evaluation(rows, site))
+        held = {f"{self.question.formula.response} (held out)": (int((y == 0).sum()), int((y == 1).sum()))}
+        return replace(design, parts={"rows held out": len(y)}, outcomes={**design.outcomes, **held})
 
     def evaluation(self, rows: Rows, site: str) -> Rows:
         """The rows that the metrics speak of."""
@@ -178,11 +174,15 @@ class Metrics(AtParameters):
             information=("information",),
             counts=("bins", "rows", "squared_error"),
             sums=("prediction_ll",),
+            whole=("rows",),
+            faults=partial(_faults, weighted=task.config.weights != "none"),
         )
 
     def fold(self, task: LikelihoodTask, updates: Updates, state: State) -> Sums:
+        assert isinstance(task, LogisticRegression)
         sums = {name: CompensatedSum() for name in self.shapes(task, state)}
-        for _, update in self.checked(task, updates, state):
+        rows = None if task.config.test_fraction else "rows"
+        for _, update in embedded(self.checked(task, updates, state), task.layout(state), state, rows=rows):
             for name, total in sums.items():
                 total.add(update.arrays[name])
         return {name: total.total for name, total in sums.items()}
@@ -211,6 +211,16 @@ class Metrics(AtParameters):
         far = state.meta["calibration_rounds"] == 1 and decrement > FAR
         state.arrays["calibration"] = np.zeros(2) if far else line if state.meta["calibrated"] else line + step
         return bool(state.meta["calibrated"])
+
+
+def _faults(update: Payload, *, weighted: bool) -> str | None:
+    """Every row is in one bin, with an error of at most 1 and a likelihood of at most 1."""
+    arrays = update.arrays
+    if not weighted and arrays["bins"].sum() != arrays["rows"]:
+        return "'bins' does not add up to its rows"
+    if arrays["squared_error"] > arrays["bins"].sum() * (1.0 + SLACK) or arrays["prediction_ll"] > 0:
+        return "'squared_error' or 'prediction_ll' is more than any rows can make it"
+    return None
 
 
 def _auc(without: Array, events: Array) -> tuple[float, float]:

@@ -261,9 +261,17 @@ class SummaryStatistics(Task):
 
     def _pool_counts(self, updates: Iterable[tuple[str, Payload]], model: Payload) -> dict[str, Array]:
         sums = {name: CompensatedSum() for name in ("below", "withheld")}
+        sites = 0
         for _, update in updates:
+            sites += 1
             for name, total in sums.items():
                 total.add(update.arrays[name])
+        if sites != model.meta["sites"]:
+            raise NoEstimate(
+                f"{model.meta['sites']} sites took part in the task's first round and {sites} in this one; their counts don't belong "
+                "together.",
+                code="sites-changed",
+            )
         pooled = {name: total.total for name, total in sums.items()}
         return {**self.narrow(model.arrays, pooled), **{f"sum:{name}": array for name, array in pooled.items()}}
 
