@@ -89,7 +89,7 @@ class GuardActions:
 
         self.site.home.load()
         with self.site.home.journal() as journal, journal.read() as db:
-            entries = [audit.entry(row) for row in audit.rows(db)]
+            entries = [audit.entry(row) for row in audit.rows(db, contents=contents)]
         return [
             AuditLine(
                 nr=entry.nr,
@@ -98,7 +98,7 @@ class GuardActions:
                 project=entry.project,
                 batch=entry.batch,
                 detail=dict(entry.detail),
-                content=_readable(entry.content) if contents and entry.content is not None else None,
+                content=None if entry.content is None else _readable(entry.content),
                 hash=entry.hash,
             )
             for entry in entries

@@ -140,7 +140,7 @@ class Journal:
     def departures(self, batch: BatchKey) -> list[tuple[str, str, int, str]]:
         """What left in a batch: what, name, size, SHA-256."""
         with self.read() as db:
-            left = [entry for row in audit.rows(db) if (entry := audit.entry(row)).kind == "departure"]
+            left = [entry for row in audit.rows(db, contents=False) if (entry := audit.entry(row)).kind == "departure"]
         return [
             (entry.detail["what"], entry.detail["name"], entry.detail["size"], entry.detail["sha256"])
             for entry in left

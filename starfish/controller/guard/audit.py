@@ -57,9 +57,9 @@ def append(
     db.execute("INSERT INTO audit VALUES (?, ?, ?, ?, ?)", (nr, before, text, _hash(before, text), content))
 
 
-def rows(db: sqlite3.Connection, *, after: int = 0) -> Iterator[Row]:
-    """In the order of their numbers."""
-    yield from db.execute("SELECT nr, before, entry, hash, content FROM audit WHERE nr > ? ORDER BY nr", (after,))
+def rows(db: sqlite3.Connection, *, contents: bool = True) -> Iterator[Row]:
+    """In the order of their numbers; one after the other, for there may be more than memory holds."""
+    yield from db.execute(f"SELECT nr, before, entry, hash, {'content' if contents else 'NULL'} FROM audit ORDER BY nr")
 
 
 def entry(row: Row) -> Entry:

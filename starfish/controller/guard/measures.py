@@ -33,15 +33,13 @@ def measures(design: Design, policy: Policy) -> list[Measure]:
     return [*_of_rows(design, policy), *_of_cells(design, policy), *_of_one_row(design, policy)]
 
 
-def of_answers(same: int, dataset: int, rounds: int, policy: Policy) -> list[Measure]:
-    """With so many answers given, and so many rounds to come."""
+def of_answers(same: int, dataset: int, policy: Policy) -> list[Measure]:
+    """With so many answers about the same rows and variables, and about the dataset, once the batch is over."""
     found = []
     if policy.max_queries is not None:
-        found.append(
-            _most("max_queries", "answers about these rows and variables, this batch's included", same + rounds, policy.max_queries)
-        )
+        found.append(_most("max_queries", "answers about these rows and variables, this batch's included", same, policy.max_queries))
     if policy.max_rounds is not None:
-        found.append(_most("max_rounds", "answers about this dataset, this batch's included", dataset + rounds, policy.max_rounds))
+        found.append(_most("max_rounds", "answers about this dataset, this batch's included", dataset, policy.max_rounds))
     return found
 
 
@@ -49,7 +47,7 @@ def _of_rows(design: Design, policy: Policy) -> Iterator[Measure]:
     used = {"rows": design.rows} if design.rows is not None else {}
     for name, rows in (used | dict(design.parts)).items():
         yield _least("min_rows", name, rows, policy.min_rows)
-    if design.effective is not None:
+    if design.effective is not None and design.effective != design.rows:
         yield _least("min_rows", "rows that count, by the weights", design.effective, policy.min_rows)
     for name, (without, events) in design.outcomes.items():
         yield _least("min_events", f"{name}: events, or rows without one", min(without, events), policy.min_events)

@@ -35,11 +35,12 @@ def home(tmp_path: Path) -> Home:
     return made
 
 
-def tried(home: Home, rows: int, *, held: str = "standard", by_name: bool = False, males: int | None = None) -> Preview:
+def tried(home: Home, rows: int, *, held: str = "standard", by_name: bool = False, males: int | None = None, missing: int = 0) -> Preview:
     source = home.path.parent / "data.csv"
     lines = [
         f"{20 + row * 7 % 40},{'male' if row % 2 and (males is None or row < 2 * males) else 'female'},{row % 3 % 2}" for row in range(rows)
     ]
+    lines = [line if row >= missing else line.replace("male", "").replace("fe", "") for row, line in enumerate(lines)]
     source.write_text("age,sex,ill\n" + "\n".join(lines) + "\n")
     binding = Binding(project="small", dataset="data", source=str(source), mapping=None, mapping_version=0)
     return preview(home, PROJECT, binding, policy=preset(held), by_name=by_name)
@@ -84,6 +85,14 @@ def test_it_says_that_a_person_would_be_asked(home: Home) -> None:
     assert tried(home, 48).waits == [], "the same rows are no new ones"
     [reason] = tried(home, 47).waits
     assert "differ by 1 row from those of project 1, batch 1" in reason
+
+
+def test_it_notes_tasks_whose_rows_differ_by_few(home: Home) -> None:
+    assert tried(home, 48).notes == []
+    [note] = tried(home, 48, missing=3).notes
+    assert note.startswith("Tasks 1 and 2 use rows that differ by 3, where values are missing")
+    assert tried(home, 48, missing=12).notes == []
+    assert tried(home, 48, missing=3, held="open").notes == []
 
 
 def test_nothing_of_it_is_written_down(home: Home) -> None:
