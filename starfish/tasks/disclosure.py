@@ -111,7 +111,7 @@ def refuse(broken: Sequence[Breach], title: str) -> None:
 def _rows(design: Design, limits: Limits) -> Iterator[Breach]:
     counted = {"rows used": design.rows} if design.rows is not None else {}
     for name, rows in {**counted, **design.parts}.items():
-        if rows < limits.min_rows:
+        if 0 < rows < limits.min_rows:
             yield Breach(
                 code="min-rows",
                 rule="min_rows",
