@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from email.utils import formatdate
@@ -15,6 +16,8 @@ from starfish.controller.api import Site
 from starfish.controller.api.doctor import Finding, findings
 from starfish.controller.config import Home, SiteConfig
 from starfish.controller.worker.isolation import level
+from tests.e2e.federation import STARFISH
+from tests.support.forbidding import WITHOUT_LANDLOCK, under
 
 SITE = {"id": 1, "name": "Here", "uid": "u", "description": "", "status": 1}
 
@@ -129,3 +132,16 @@ def test_clocks_that_differ_are_said(
 
 def test_a_router_without_a_clock_is_said(make: Callable[[str], Site], router: Callable[[float | None], str]) -> None:
     assert "does not say what time it is" in said(findings(make(router(None))), "warning")
+
+
+@pytest.mark.skipif(not level().complete, reason="this system can't shut a worker in, let alone half")
+def test_a_system_that_cannot_isolate_is_said_with_what_the_policy_makes_of_it(make: Callable[[str], Site]) -> None:
+    home = make("http://127.0.0.1:1").home.path
+    command = under(WITHOUT_LANDLOCK, STARFISH, "site", "doctor", "--json", "--home", str(home))
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, "the Routing Server is not there"
+    [said] = [finding["what"] for finding in json.loads(done.stdout) if finding["what"].startswith("Task code")]
+    assert said.startswith(
+        "Task code runs not isolated. Tasks can read what the daemon's user can read: the system takes no Landlock rules"
+    )
+    assert "(not_isolated): " in said

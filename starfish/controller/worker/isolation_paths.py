@@ -1,6 +1,7 @@
 """What a worker may read beside its own folder: the system's libraries, Python, and the packages that it can import."""
 
 import importlib.machinery
+import importlib.metadata
 import os
 import sys
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ FACTS = (
 )
 DEVICES = ("/dev/full", "/dev/random", "/dev/urandom", "/dev/zero")
 OF_PYTHON = ("bin", "lib", "lib64", "pyvenv.cfg")
+GROUP = "starfish.tasks"
 MODULES = (".py", ".pyc", ".so", ".dist-info", ".egg-info", ".zip")
 
 
@@ -51,8 +53,9 @@ def _packages(entry: Path, home: Path) -> Iterator[Rule]:
     if entry.is_file():
         yield entry, READ
         return
-    if _holds(entry.resolve(), home):
-        importlib.machinery.PathFinder.find_spec("looked for so that each folder is listed now, and not once it can't be")
+    if _holds(entry.resolve(), home):  # it is listed now, for it can't be once this process is shut in
+        importlib.machinery.PathFinder.find_spec("no such module")
+        importlib.metadata.entry_points(group=GROUP)
     else:
         yield entry, READ_DIR
     for child in os.scandir(entry) if entry.is_dir() else ():

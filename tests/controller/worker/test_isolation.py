@@ -59,20 +59,22 @@ class Place:
         return dict(json.loads((self.work / "outcomes.json").read_text()))
 
 
-@pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+@pytest.fixture(params=["packages apart", "packages around the home"])
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[Place]:
+    """The hostile task comes from a folder of its own, or from one below which the home is, as in a checkout."""
     home, work = tmp_path / "home", tmp_path / "home" / "batches" / "1-1"
-    for folder in (work, home / "keys", home / "batches" / "1-2", tmp_path / "elsewhere", tmp_path / "tasks" / "hostile-1.dist-info"):
+    tasks = tmp_path / "tasks" if request.param == "packages apart" else tmp_path
+    for folder in (work, home / "keys", home / "batches" / "1-2", tmp_path / "elsewhere", tasks / "hostile-1.dist-info"):
         folder.mkdir(parents=True)
     for file in (home / "token", home / "keys" / "signing", home / "policy.yaml", home / "batches" / "1-2" / "rows.payload"):
         file.write_text("a secret of this site")
     source = tmp_path / "data" / "rows.csv"
     source.parent.mkdir()
     source.write_text("x\n1\n")
-    tasks = [{"seq": 0, "model": "Hostile", "config": {}}]
-    (work / "terms.json").write_text(json.dumps({"project": "p", "batch": 1, "tasks": tasks, "definition": {"variables": {}}}))
-    _install(tmp_path / "tasks")
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path / "tasks"), os.environ.get("PYTHONPATH", "")]).strip(os.pathsep))
+    terms = {"project": "p", "batch": 1, "tasks": [{"seq": 0, "model": "Hostile", "config": {}}], "definition": {"variables": {}}}
+    (work / "terms.json").write_text(json.dumps(terms))
+    _install(tasks)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tasks), os.environ.get("PYTHONPATH", "")]).strip(os.pathsep))
     daemon = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], env={"TOKEN": "a secret of this site"})
     unix = str(tmp_path / "bus")
     with closing(socket.create_server(("127.0.0.1", 0))) as listening, closing(socket.socket(socket.AF_UNIX)) as bus:

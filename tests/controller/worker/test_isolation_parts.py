@@ -1,7 +1,6 @@
 """Where the system forbids a part of the isolation, the worker works and says so; the filter, on each processor that has one."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,28 +8,11 @@ from pathlib import Path
 import pytest
 
 from starfish.controller.worker.isolation import level
-from starfish.controller.worker.isolation_landlock import CREATE_RULESET
 from starfish.controller.worker.isolation_seccomp import ALLOW, KILL, NOT_HERE, REFUSE, Instruction, program
+from tests.support.forbidding import WITHOUT_FILTER, WITHOUT_LANDLOCK, under
 
 LINUX = pytest.mark.skipif(sys.platform != "linux" or not level().complete, reason="this system can't shut a worker in, let alone half")
-UNDER = """
-import os, platform, sys
-from starfish.controller.worker.isolation_seccomp import ALLOW, AUDIT_ARCHITECTURE, EQUAL, LOAD, RETURN, install
-from starfish.controller.worker.isolation_system import no_new_privileges
-no_new_privileges()
-number, first, refusal = map(int, sys.argv[1:4])
-checks = [(LOAD, 0, 0, 16), (EQUAL, 0, 1, first)] if first else []
-install([(LOAD, 0, 0, 0), (EQUAL, 0, len(checks) + 1, number), *checks, (RETURN, 0, 0, 0x50000 | refusal), (RETURN, 0, 0, ALLOW)])
-os.execv(sys.executable, [sys.executable, *sys.argv[4:]])
-"""
-"""A container that forbids one system call (with this first argument)."""
 LEVEL = "from starfish.controller.worker.isolation import level; import dataclasses, json; print(json.dumps(dataclasses.asdict(level())))"
-PRCTL, PR_SET_SECCOMP, ENOSYS, EINVAL = {"x86_64": 157, "aarch64": 167}.get(os.uname().machine, 0), 22, 38, 22
-WITHOUT_LANDLOCK, WITHOUT_FILTER = (CREATE_RULESET, 0, ENOSYS), (PRCTL, PR_SET_SECCOMP, EINVAL)
-
-
-def under(forbidden: tuple[int, int, int], *command: str) -> list[str]:
-    return [sys.executable, "-c", UNDER, *map(str, forbidden), *command]
 
 
 @LINUX
