@@ -51,7 +51,7 @@ class Enrolled:
             router.serve(running)
             for number in range(self.sites):
                 code = json.loads(run([STARFISH, "router", "enrol-code", "--name", f"Site {number}", "--json"], router.environment))["code"]
-                with Site.enrol(self.folder / f"site-{number}", router=router.url, code=code) as site:
+                with Site.enrol(self.folder / f"site-{number}", router=router.url, code=code, policy="open") as site:
                     site.datasets.add("rows", rows)
 
     @contextmanager
@@ -81,16 +81,18 @@ class Federation:
             processes[home.name] = started([STARFISH, "site", "up", "--no-portal"], home / "daemon.out", own, running)
         return processes
 
-    def open_project(self, size: int, rounds: int) -> None:
+    def open_project(self, size: int, rounds: int, *, sealed: bool) -> None:
         """Arrays of `size` bytes, in so many rounds."""
         file = self.homes[0].parent / "project.yaml"
         file.write_text(PROJECT.format(bytes=size, rounds=rounds))
-        for home in self.homes:
-            with Site(home) as site:
-                if home is self.homes[0]:
-                    site.projects.create(file, dataset="rows")
-                else:
-                    site.projects.join("rounds", dataset="rows")
+        with Site(self.homes[0]) as coordinator:
+            coordinator.projects.create(file, dataset="rows", sealed=sealed)
+            for home in self.homes[1:]:
+                with Site(home) as site:
+                    ref = coordinator.projects.invite("rounds", site=site.config.name).line if sealed else "rounds"
+                    site.projects.join(ref, dataset="rows")
+            if sealed:
+                coordinator.projects.approve("rounds")
 
     def run_batch(self, processes: Mapping[str, subprocess.Popen[bytes]], within: float) -> None:
         """From its start to its success. It is watched in the database, so that nobody asks the Routing Server but the sites."""

@@ -32,11 +32,12 @@ def write() -> None:
 
 def _rounds(results: Sequence[Result]) -> str:
     cells = _table(
-        ("sites", "array", "s, median", "min", "max", "router MB", "coordinator MB", "participant MB", "router CPU s", "load"),
+        ("sites", "array", "sealed", "s, median", "min", "max", "router MB", "coordinator MB", "participant MB", "router CPU s", "load"),
         [
             (
                 str(one["sites"]),
                 size(one["bytes"]),
+                "yes" if one["sealed"] else "",
                 *(f"{one[f'seconds_{which}']:.3f}" for which in ("median", "min", "max")),
                 *(f"{megabytes:.0f}" for megabytes in one["rss_mb"].values()),
                 f"{one['cpu_seconds']['router']:.3f}",
@@ -46,8 +47,16 @@ def _rounds(results: Sequence[Result]) -> str:
         ],
     )
     phases = _table(
-        ("sites", "array", *(f"{phase}, s" for phase in results[0]["phases"])),
-        [(str(one["sites"]), size(one["bytes"]), *(f"{seconds:.3f}" for seconds in one["phases"].values())) for one in results],
+        ("sites", "array", "sealed", *(f"{phase}, s" for phase in results[0]["phases"])),
+        [
+            (
+                str(one["sites"]),
+                size(one["bytes"]),
+                "yes" if one["sealed"] else "",
+                *(f"{seconds:.3f}" for seconds in one["phases"].values()),
+            )
+            for one in results
+        ],
     )
     return f"{cells}\n{phases}"
 

@@ -29,6 +29,7 @@ from starfish.sdk import Problem, RouterUnreachable
 RESULTS = Path(__file__).with_name("results.json")
 SITES = (2, 4, 16)
 BYTES = (1_000, 10_000_000, 100_000_000)
+SEALED_SITES = 4
 COORDINATOR = "site-0"
 console = Console(highlight=False, width=120)
 Result = dict[str, Any]
@@ -41,23 +42,24 @@ class Cell:
     sites: int
     bytes: int
     rounds: int
+    sealed: bool = False
 
     @property
     def disk(self) -> int:
         """Bytes that its files may take: every site keeps its updates and models, the coordinator and the Routing Server all of them."""
-        return 4 * self.sites * self.bytes * (self.rounds + UNCOUNTED)
+        return (6 if self.sealed else 4) * self.sites * self.bytes * (self.rounds + UNCOUNTED)
 
     @property
     def patience(self) -> float:
         return 120 + (self.rounds + UNCOUNTED) * (5 + self.sites * self.bytes / 20e6)
 
     def __str__(self) -> str:
-        return f"{self.sites} sites, {size(self.bytes)}, {self.rounds} rounds"
+        return f"{self.sites} sites, {size(self.bytes)}, {self.rounds} rounds{', sealed' if self.sealed else ''}"
 
 
 def main() -> None:
     chosen = _arguments()
-    cells = _cells(chosen.sites, chosen.bytes, chosen.rounds, quick=chosen.quick)
+    cells = _cells(chosen.sites, chosen.bytes, chosen.rounds, quick=chosen.quick, sealed=chosen.sealed)
     end_on_sigterm()
     began = time.monotonic()
     try:
@@ -86,6 +88,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--sites", type=int, nargs="+", help="how many sites (default: 2 4 16)")
     parser.add_argument("--bytes", type=int, nargs="+", help="size of the array (default: 1000 10000000 100000000)")
     parser.add_argument("--rounds", type=int, help="how many rounds are counted (default: by the size)")
+    parser.add_argument("--sealed", action="store_true", help="each cell sealed, too; the whole does so for 4 sites anyway")
     parser.add_argument("--polling", action="store_true", help=f"daemons that ask every {polling.DAEMON_S} s instead of waiting")
     parser.add_argument("--compare", action="store_true", help="also what asking plainly costs, which the whole does anyway")
     parser.add_argument("--quick", action="store_true", help="2 and 4 sites, 1 kB and 10 MB: a minute")
@@ -105,10 +108,17 @@ def _arguments() -> argparse.Namespace:
     return chosen
 
 
-def _cells(sites: list[int] | None, sizes: list[int] | None, rounds: int | None, *, quick: bool) -> list[Cell]:
+def _cells(sites: list[int] | None, sizes: list[int] | None, rounds: int | None, *, quick: bool, sealed: bool) -> list[Cell]:
+    """A sealed cell right after its open one, so that a busy machine is busy with both."""
+    whole = not (sites or quick)
     sites = sites or [*SITES[: 2 if quick else None]]
     sizes = sizes or [*BYTES[: 2 if quick else None]]
-    return [Cell(sites=number, bytes=count, rounds=rounds or _rounds(number, count, quick=quick)) for number in sites for count in sizes]
+    return [
+        Cell(sites=number, bytes=count, rounds=rounds or _rounds(number, count, quick=quick), sealed=way)
+        for number in sites
+        for count in sizes
+        for way in ((False, True) if sealed or (whole and number == SEALED_SITES) else (False,))
+    ]
 
 
 def _rounds(sites: int, count: int, *, quick: bool) -> int:
@@ -137,7 +147,7 @@ def _measured(cells: list[Cell], samples: Path | None, *, asking: bool, compare:
         if not compare:
             return results, []
         cell = Cell(sites=polling.SITES, bytes=polling.BYTES, rounds=polling.ROUNDS)
-        waiting = next((one for one in results if (one["sites"], one["bytes"]) == (cell.sites, cell.bytes)), None)
+        waiting = next((one for one in results if (one["sites"], one["bytes"], one["sealed"]) == (cell.sites, cell.bytes, False)), None)
         waiting = waiting or measured(cell, asking=False)
         daemon = measured(cell, asking=True)
         with _telling(f"A round of Part A's controllers, every {polling.PART_A_S:.0f} s"):
@@ -148,7 +158,7 @@ def _measured(cells: list[Cell], samples: Path | None, *, asking: bool, compare:
 def _measure(cell: Cell, enrolled: Enrolled, folder: Path, environment: Mapping[str, str], samples: Path | None) -> Result:
     with enrolled.copy(folder, cell.sites) as federation, ExitStack() as running:
         processes = federation.start(running, environment, samples)
-        federation.open_project(cell.bytes, cell.rounds + UNCOUNTED)
+        federation.open_project(cell.bytes, cell.rounds + UNCOUNTED, sealed=cell.sealed)
         meter = Meter({name: process.pid for name, process in processes.items()})
         running.callback(meter.stop)
         federation.run_batch(processes, cell.patience)
@@ -168,7 +178,7 @@ def _result(cell: Cell, rounds: Rounds, parts: Mapping[str, Part]) -> Result:
     return {
         "sites": cell.sites,
         "bytes": cell.bytes,
-        "sealed": False,
+        "sealed": cell.sealed,
         "rounds": count,
         "warm_up": WARM_UP,
         "seconds_median": round(statistics.median(rounds.seconds), 4),
@@ -205,14 +215,14 @@ def _telling(what: str) -> Iterator[None]:
 
 def _table(results: list[Result]) -> Table:
     table = Table(title="An empty round: seconds, peak memory in MB, CPU seconds a round")
-    headings = ("sites", "array", "rounds", "median", "min", "max", "router", "coord.", "part.", "CPU router", "coord.", "parts.")
+    headings = ("sites", "array", "sealed", "rounds", "median", "min", "max", "router", "coord.", "part.", "CPU router", "coord.", "parts.")
     for heading in headings:
         table.add_column(heading, justify="right")
     for one in results:
         seconds = [f"{one[f'seconds_{which}']:.3f}" for which in ("median", "min", "max")]
         memory = [f"{megabytes:.0f}" for megabytes in one["rss_mb"].values()]
         cpu = [f"{seconds:.3f}" for seconds in one["cpu_seconds"].values()]
-        table.add_row(str(one["sites"]), size(one["bytes"]), str(one["rounds"]), *seconds, *memory, *cpu)
+        table.add_row(str(one["sites"]), size(one["bytes"]), "yes" if one["sealed"] else "", str(one["rounds"]), *seconds, *memory, *cpu)
     return table
 
 

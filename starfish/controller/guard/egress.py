@@ -99,7 +99,7 @@ def _update(db: sqlite3.Connection, policy: Policy, batch: BatchKey, made: Conte
         if policy.holds_back:
             raise Withheld("This site has no record of the rows that the update was made of.", rule="min_rows")
         return
-    if of.used < policy.min_rows:
+    if 0 < of.used < policy.min_rows:  # of no rows at all is what was made of none, as Echo is
         raise Withheld(
             f"Fewer rows than this site's policy asks for ({policy.min_rows}).",
             rule="min_rows",
