@@ -305,7 +305,7 @@ class InvitationState:
     """An invitation as the Routing Server keeps it: without its secret. `site`: the invited site's name; `cards`: the coordinator's.
 
     `state` is "open", "asked", "approved", "refused", "withdrawn" or "expired". What the Routing Server says is believed of nothing
-    but where it is: `request`, `answer` and `cards` prove themselves.
+    but where it is: `request`, `answer` and `cards` prove themselves. In a coordinator's list its own cards are left out.
     """
 
     id: str
@@ -330,7 +330,7 @@ class InvitationState:
             expires=_time(raw, "expires"),
             request=None if raw.get("request") is None else _get(raw, "request", str),
             answer=None if raw.get("answer") is None else _get(raw, "answer", str),
-            cards=texts(_get(raw, "cards", list)),
+            cards=texts(_get(raw, "cards", list)) if "cards" in raw else (),
         )
 
 

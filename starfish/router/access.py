@@ -152,7 +152,7 @@ def project_by_id(caller: Caller, project_id: int) -> Project:
 
 def visible_invitations(caller: Caller) -> QuerySet[Invitation]:
     """A coordinator's own, and those for a site of its name."""
-    invitations = Invitation.objects.select_related("project__site").prefetch_related("project__site__cards")
+    invitations = Invitation.objects.select_related("project__site")
     if caller.administrator:
         return invitations
     names = Site.objects.filter(pk__in=caller.site_ids).values("name")

@@ -65,7 +65,12 @@ def project_summary(it: Project) -> JSON:
 
 
 def invitation(it: Invitation) -> JSON:
-    """To its coordinator, and to the invited site."""
+    """To its coordinator, and to the invited site: with the coordinator's cards."""
+    return {**listed_invitation(it), "cards": cards(it.project.site)}
+
+
+def listed_invitation(it: Invitation) -> JSON:
+    """To its coordinator, whose own cards would be many times the same."""
     return {
         "id": it.uid,
         "project": {"id": it.project_id, "name": it.project.name, "uid": it.project.uid},
@@ -75,7 +80,6 @@ def invitation(it: Invitation) -> JSON:
         "expires": time(it.expires_at),
         "request": it.request,
         "answer": it.answer,
-        "cards": cards(it.project.site),
     }
 
 

@@ -30,7 +30,7 @@ class TrustCalls:
         self._transport.request("POST", "invitations/", json=body, headers={"Idempotency-Key": str(uuid.uuid4())})
 
     def invitations(self, project_id: int) -> list[InvitationState]:
-        """A project's, for its coordinator."""
+        """A project's, for its coordinator, and without the cards, which are its own."""
         read = InvitationState.from_json
         return self._told(lambda raw: [read(one) for one in raw], "GET", "invitations/lookup/", params={"project": project_id})
 

@@ -63,7 +63,9 @@ def test_only_the_two_see_it(sealed: Sealed) -> None:
     assert statuses(sealed.world, lambda http: http.get(f"invitations/{uid}/")) == expect(200, 200, 404, 200, 404)
     listed = f"invitations/lookup/?project={sealed.project.pk}"
     assert statuses(sealed.world, lambda http: http.get(listed)) == expect(200, 200, 403, 404, 404)
-    assert [it["id"] for it in sealed.world.owner.http.get(listed).json()] == [sealed.invitation, uid]
+    rows = sealed.world.owner.http.get(listed).json()
+    assert [it["id"] for it in rows] == [sealed.invitation, uid]
+    assert {*rows[0]} == KEYS - {"cards"}
     assert sealed.world.owner.http.get("invitations/lookup/", project=sealed.world.project.pk).json() == []
 
 

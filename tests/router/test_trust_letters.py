@@ -160,6 +160,19 @@ def test_no_manifest_is_published_while_a_batch_is_active(sealed: Sealed) -> Non
     assert put_letter(world.owner, pk, 2, world.member).status_code == 201
 
 
+def test_a_batch_that_failed_goes_on_under_its_own_manifest_or_not_at_all(sealed: Sealed) -> None:
+    world, pk = sealed.world, sealed.project.pk
+    assert put_letter(world.owner, pk, 1, world.member).status_code == 201
+    run = sealed.open()[0]
+    again = {"run": run.pk, "role": "coordinator", "action": "restart", "project": pk, "batch": 1}
+    Run.objects.update(status=S.FAILED)
+    assert world.owner.http.send("PUT", "runs-action/update/", again).status_code == 202
+    Run.objects.update(status=S.FAILED)
+    assert put_letter(world.owner, pk, 2, world.member).status_code == 201
+    refused = world.owner.http.send("PUT", "runs-action/update/", again)
+    assert (refused.status_code, "newer manifest" in refused.content.decode()) == (409, True)
+
+
 def test_letters_that_are_none(sealed: Sealed) -> None:
     world, pk = sealed.world, sealed.project.pk
     for data, kind, status in (

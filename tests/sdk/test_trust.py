@@ -150,6 +150,7 @@ def send(b: Member, run: int, folder: Path) -> None:
 def test_the_messages_are_what_was_said() -> None:
     read = InvitationState.from_json(INVITATION)
     assert (read.project.uid, read.coordinator.name, read.expires) == ("1" * 32, "A", datetime(2026, 12, 24, 10, tzinfo=UTC))
+    assert InvitationState.from_json({key: value for key, value in INVITATION.items() if key != "cards"}).cards == ()
     assert Letter.from_json({"version": 1, "size": 2, "sha256": "a" * 64}) == Letter(version=1, size=2, sha256="a" * 64)
     summary = Project.from_json({"id": 1, "name": "p", "site": 2})
     assert (summary.uid, summary.joining, summary.sealed) == ("", "by-name", False)
@@ -158,7 +159,7 @@ def test_the_messages_are_what_was_said() -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        *[{key: None} for key in INVITATION if key not in ("request", "answer")],
+        *[{key: None} for key in INVITATION if key not in ("request", "answer")],  # a list's has no cards, but none has null
         *[{"id": id} for id in ("0" * 31, "A" * 32, 7)],
         *[{"state": state} for state in ("", "Open", "done", 1)],
         *[{"expires": expires} for expires in ("soon", 7, "")],

@@ -12,7 +12,7 @@ from starfish.router.actions.projects import lock_project, lock_visible_project
 from starfish.router.models import Invitation, Project, ProjectParticipant
 
 State = Invitation.State
-MOST_INVITATIONS = 2000
+MOST_INVITATIONS = 1000
 """Of one project, whatever has come of them."""
 
 

@@ -141,6 +141,8 @@ def _refuse_late_restart(it: Locked, project: Project) -> None:
         raise it.conflict(f'The run is "{it.run.state.word}"; a newer batch exists, so this one stays as it ended.')
     if any(run.participant_id is None for run in it.runs.values()):
         raise it.conflict(f'The run is "{it.run.state.word}"; a site of this batch has left the project since: open the next batch.')
+    if it.batch.sealed and project.letters.filter(created_at__gt=it.batch.created_at).exists():
+        raise it.conflict(f'The run is "{it.run.state.word}"; a newer manifest was published since it began: open the next batch.')
     if it.coordinator.state is RunStatus.SUCCESS:
         raise it.conflict(f'The run is "{it.run.state.word}"; the batch has ended in Success, so nothing is left to restart.')
 

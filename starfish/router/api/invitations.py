@@ -58,7 +58,7 @@ class InvitedBy(serializers.Serializer[Any]):
     name = serializers.CharField()
 
 
-class InvitationAnswer(serializers.Serializer[Any]):
+class ListedInvitation(serializers.Serializer[Any]):
     id = serializers.RegexField(f"^{HEX}$")
     project = InvitedTo()
     coordinator = InvitedBy()
@@ -67,6 +67,9 @@ class InvitationAnswer(serializers.Serializer[Any]):
     expires = serializers.DateTimeField()
     request = serializers.CharField(allow_null=True)
     answer = serializers.CharField(allow_null=True)
+
+
+class InvitationAnswer(ListedInvitation):
     cards = serializers.ListField(child=serializers.CharField(), help_text="The coordinator's.")
 
 
@@ -101,13 +104,13 @@ class InvitationView(View):
         invitations.withdraw(self.caller, _uid(pk))
         return Response(status=204)
 
-    @extend_schema(parameters=[query("project", required=True)], responses={200: InvitationAnswer(many=True), **REFUSALS})
+    @extend_schema(parameters=[query("project", required=True)], responses={200: ListedInvitation(many=True), **REFUSALS})
     @action(detail=False, pagination_class=None)
     def lookup(self, request: Request) -> Response:
-        """A project's, for its coordinator."""
+        """A project's, for its coordinator, and without the cards, which are its own."""
         project = access.project_by_id(self.caller, queries.query_id(request.query_params, "project"))
         access.require_acting(self.caller, project.site_id)
-        return Response([wire.invitation(it) for it in access.visible_invitations(self.caller).filter(project=project)])
+        return Response([wire.listed_invitation(it) for it in access.visible_invitations(self.caller).filter(project=project)])
 
     @extend_schema(parameters=[ID], request=JoinRequest, responses={200: None, **REFUSALS})
     @action(detail=True, methods=["put"], url_path="request", serializer_class=JoinRequest)
