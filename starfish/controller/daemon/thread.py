@@ -24,6 +24,8 @@ LINGER_S = 0.3
 APPROVAL_S = 0.5
 """How often the journal is asked whether a person has approved."""
 LAST = (Action.FAIL, Action.FINISH, Action.CLOSE)
+DESTRUCTIVE = (Action.RESET, Action.BEGIN_ROUND)
+"""They remove updates: a listing that may be of before a step of one's own must not decide on them."""
 log = logging.getLogger("starfish.daemon")
 
 
@@ -116,13 +118,16 @@ class BatchThread(threading.Thread):
         batch = self.batch
         try:
             self._last = listing or self._look()
-            view = self._view(self._last)
+            view, fresh = self._view(self._last), listing is None
         except NotFound:
             self._forget()
             return True
         while not self._ending and (action := decide(view, batch.memory(view.own))) is not None:
             if action is Action.SEND and view.own.coordinates and (newer := self._news(LINGER_S)):
-                view = self._view(newer)
+                view, fresh = self._view(newer), False
+                continue
+            if action in DESTRUCTIVE and not fresh:
+                view, fresh = self._view(self._look()), True
                 continue
             log.info("%s project=%d batch=%d task=%d round=%d", action.name.lower(), *batch.key, *view.own.position)
             self._finishing = action is Action.FINISH
@@ -135,7 +140,7 @@ class BatchThread(threading.Thread):
             self._over = self._over or action in (Action.FINISH, Action.CLOSE)
             if stepped is not None:
                 self.heard(stepped.listing, sent, self)
-                view = self._view(stepped.listing, stepped.run)
+                view, fresh = self._view(stepped.listing, stepped.run), True
             elif action in LAST:
                 break
         self._held = not batch.approved

@@ -12,6 +12,7 @@ from starfish.controller.trust.admission import Trusted
 from starfish.controller.trust.keyring import now
 from starfish.controller.trust.store import Invited, SealedProject
 from starfish.protocol.messages import Membership
+from starfish.sdk import NotFound
 from starfish.sealing.errors import SealingError
 from starfish.sealing.invitation import Invitation, answer, check_request, new_invitation
 from starfish.sealing.keys import Card, follow
@@ -167,7 +168,7 @@ class Coordination:
         if told.request is None:
             return Candidate(site=invited.site, state="open", expires=invitation.expires, fingerprint=None)
         try:
-            joiner = check_request(invitation, own, told.request, now=now())
+            joiner = check_request(invitation, own, told.request, now=now(), members=self._members())
         except SealingError as error:
             return Candidate(
                 site=invited.site,
@@ -201,6 +202,8 @@ class Coordination:
         for card in self._members():
             try:
                 newer = follow(card, self.trusted.client.cards(card.uid))
+            except NotFound as error:
+                raise self._gone(card.name) from error
             except SealingError as error:
                 raise NotNow(f"The cards of '{card.name}' at the Routing Server don't follow from the approved one: {error}") from error
             if newer.hash != card.hash:
@@ -217,10 +220,13 @@ class Coordination:
                 "No batch is opened."
             )
         if gone := sorted(known[uid] for uid in known.keys() - names.keys()):
-            raise NotNow(
-                f"{', '.join(gone)} can't be reached in '{self.project.name}' any more: it has left, or the Routing Server has dropped it. "
-                f"Ask there; 'starfish project remove {self.project.name} --site NAME' makes a manifest without it."
-            )
+            raise self._gone(", ".join(gone))
+
+    def _gone(self, who: str) -> NotNow:
+        return NotNow(
+            f"{who} can't be reached in '{self.project.name}' any more: it has left, or the Routing Server has dropped it. "
+            f"Ask there; 'starfish project remove {self.project.name} --site NAME' makes a manifest without it."
+        )
 
 
 def _terms(manifest: Manifest) -> Terms:
