@@ -32,7 +32,7 @@ def check(body: Mapping[str, Any], schema: Schema, what: str) -> None:
     """Exactly these keys, each with a value of its own kind. Raises SealingError."""
     for name in body:
         if name not in schema:
-            raise SealingError(f"{what} has a key {ascii(name[:40])} that this version does not know.", code="value")
+            raise SealingError(f"{what} has a key {name[:40]!a} that this version does not know.", code="value")
     for name, field in schema.items():
         if name not in body:
             raise SealingError(f"{what} lacks its key '{name}'.", code="value")

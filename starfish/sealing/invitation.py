@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import re
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -106,8 +107,8 @@ def request(invitation: Invitation, coordinator: Card, own: Card) -> str:
     return canonical.dumps({"card": own.text, "mac": mac}, "A request to join")
 
 
-def check_request(invitation: Invitation, coordinator: Card, request: str, *, now: datetime) -> Card:
-    """The joiner's card. That the invitation is open, and the joiner no member yet, the caller knows. Raises SealingError."""
+def check_request(invitation: Invitation, coordinator: Card, request: str, *, now: datetime, members: Iterable[Card] = ()) -> Card:
+    """The joiner's card. That the invitation is open the caller knows. `members`: of the project so far. Raises SealingError."""
     _check_coordinator(invitation, coordinator)
     if now >= invitation.expires:
         raise SealingError(f"The invitation of '{invitation.site}' has expired.", code="expired")
@@ -115,8 +116,9 @@ def check_request(invitation: Invitation, coordinator: Card, request: str, *, no
     check(body, REQUEST, "A request to join")
     card = Card.parse(body["card"])
     _check_site(invitation, card)
-    if card.uid == coordinator.uid:
-        raise SealingError("A request to join is in the coordinator's own name.", code="not-invited")
+    for member in (coordinator, *members):
+        if card.uid == member.uid:
+            raise SealingError(f"A request to join has the UUID of '{member.name}', who is in the project already.", code="not-invited")
     _check_mac(_mac(invitation, coordinator, card, "starfish/join-request/1"), body["mac"], "The request to join")
     return card
 

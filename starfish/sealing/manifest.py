@@ -11,7 +11,7 @@ from starfish.sealing import age, commitments
 from starfish.sealing.age import IDENTITY, RECIPIENT, Identity
 from starfish.sealing.errors import SealingError
 from starfish.sealing.fields import COMMITMENTS, HASH, NONCE, OBJECT, TIME, Field, exactly, nullable, number, parse_time, text, time_text
-from starfish.sealing.keys import Card, SiteKeys, follow
+from starfish.sealing.keys import LONGEST_CHAIN, Card, SiteKeys, follow
 from starfish.sealing.order import KeptOrder, Order, check_order, make_order, open_order
 from starfish.sealing.statements import LIMITS, read, sign, verify
 
@@ -49,6 +49,10 @@ def _is_task(task: Any, seq: int) -> bool:
     )
 
 
+def _is_chain(value: Any) -> bool:
+    return isinstance(value, list) and len(value) <= LONGEST_CHAIN and all(CARD.holds(card) for card in value)
+
+
 MANIFEST = {
     "coordinator": HASH,
     "created": TIME,
@@ -66,7 +70,7 @@ MANIFEST = {
 CARD = text(1, LIMITS["card"])
 VIEW = {
     "card": CARD,
-    "chain": Field(what="list of cards", holds=lambda value: isinstance(value, list) and all(CARD.holds(card) for card in value)),
+    "chain": Field(what=f"list of at most {LONGEST_CHAIN} cards", holds=_is_chain),
     "identity": IDENTITY,
     "manifest": HASH,
     "project": NONCE,

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -22,6 +22,10 @@ INVITATION = new_invitation(
 REQUEST = request(INVITATION, COORDINATOR, JOINER)
 ANSWER = answer(INVITATION, COORDINATOR, JOINER, True)
 TEXTS = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=40)
+
+
+def checked(text: str, *, now: datetime = NOW, invitation: Invitation = INVITATION, coordinator: Card = COORDINATOR) -> Card:
+    return check_request(invitation, coordinator, text, now=now)
 
 
 def named_as(card: Card) -> SiteKeys:
@@ -46,7 +50,7 @@ def test_two_invitations_have_nothing_in_common() -> None:
 
 
 def test_the_exchange() -> None:
-    assert check_request(INVITATION, COORDINATOR, REQUEST, now=NOW) == JOINER
+    assert checked(REQUEST) == JOINER
     assert check_answer(INVITATION, COORDINATOR, JOINER, ANSWER)
     assert not check_answer(INVITATION, COORDINATOR, JOINER, answer(INVITATION, COORDINATOR, JOINER, False))
     assert INVITATION.secret not in REQUEST + ANSWER
@@ -63,7 +67,7 @@ def test_no_bit_of_a_line_can_be_flipped_and_nothing_cut() -> None:
 
 def test_no_bit_of_a_request_or_an_answer_can_be_flipped_and_nothing_cut() -> None:
     for text, act in (
-        (REQUEST, lambda text: check_request(INVITATION, COORDINATOR, text, now=NOW)),
+        (REQUEST, checked),
         (ANSWER, lambda text: check_answer(INVITATION, COORDINATOR, JOINER, text)),
     ):
         for spoiled in (*flips(text.encode()), *(text.encode()[:end] for end in range(len(text)))):
@@ -132,14 +136,14 @@ def test_all_of_the_invitation_is_in_the_mac(key: str) -> None:
         "coordinator": replace(INVITATION, coordinator=study().first.card.hash),
     }.get(key, other)
     assert other != INVITATION
-    refused(lambda: check_request(other, COORDINATOR, REQUEST, now=NOW), "mac", "not-invited")
+    refused(lambda: checked(REQUEST, invitation=other), "mac", "not-invited")
     refused(lambda: check_answer(other, COORDINATOR, JOINER, ANSWER), "mac", "not-invited")
 
 
 def test_neither_card_can_be_swapped() -> None:
     thief = named_as(JOINER).card
     swapped = canonical.dumps(json.loads(REQUEST) | {"card": thief.text}, "It")
-    refused(lambda: check_request(INVITATION, COORDINATOR, swapped, now=NOW), "mac")
+    refused(lambda: checked(swapped), "mac")
     refused(lambda: check_answer(INVITATION, COORDINATOR, thief, ANSWER), "mac")
     false_coordinator = named_as(COORDINATOR).card
     refused(lambda: request(INVITATION, false_coordinator, JOINER), "not-invited")
@@ -148,7 +152,7 @@ def test_neither_card_can_be_swapped() -> None:
 
 def test_who_has_not_the_secret_can_make_neither_request_nor_answer() -> None:
     guess = replace(INVITATION, secret="0" * 32)
-    refused(lambda: check_request(INVITATION, COORDINATOR, request(guess, COORDINATOR, JOINER), now=NOW), "mac")
+    refused(lambda: checked(request(guess, COORDINATOR, JOINER)), "mac")
     refused(lambda: check_answer(INVITATION, COORDINATOR, JOINER, answer(guess, COORDINATOR, JOINER, True)), "mac")
 
 
@@ -160,22 +164,30 @@ def test_a_request_is_no_answer() -> None:
 def test_an_invitation_is_for_one_site() -> None:
     refused(lambda: request(INVITATION, COORDINATOR, STRANGER), "not-invited")
     for_another = request(replace(INVITATION, site=STRANGER.name), COORDINATOR, STRANGER)
-    refused(lambda: check_request(INVITATION, COORDINATOR, for_another, now=NOW), "not-invited")
+    refused(lambda: checked(for_another), "not-invited")
 
 
 def test_nobody_joins_with_the_coordinators_uid() -> None:
     twin = new_keys(uid=COORDINATOR.uid, name=JOINER.name, created=NOW).card
-    refused(lambda: check_request(INVITATION, COORDINATOR, request(INVITATION, COORDINATOR, twin), now=NOW), "not-invited")
+    refused(lambda: checked(request(INVITATION, COORDINATOR, twin)), "not-invited")
+
+
+def test_nobody_joins_with_a_members_uid() -> None:
+    """Or it would take that member's place."""
+    twin = new_keys(uid=STRANGER.uid, name=JOINER.name, created=NOW).card
+    text = request(INVITATION, COORDINATOR, twin)
+    assert check_request(INVITATION, COORDINATOR, text, now=NOW, members=[JOINER]) == twin
+    refused(lambda: check_request(INVITATION, COORDINATOR, text, now=NOW, members=[JOINER, STRANGER]), "not-invited")
 
 
 def test_an_invitation_ends() -> None:
-    check_request(INVITATION, COORDINATOR, REQUEST, now=NOW + HOUR - timedelta(seconds=1))
-    refused(lambda: check_request(INVITATION, COORDINATOR, REQUEST, now=NOW + HOUR), "expired")
+    checked(REQUEST, now=NOW + HOUR - timedelta(seconds=1))
+    refused(lambda: checked(REQUEST, now=NOW + HOUR), "expired")
 
 
 def test_open_invitations_end_when_the_coordinator_rotates() -> None:
     newer = rotated(study().coordinator, created=NOW).card
-    refused(lambda: check_request(INVITATION, newer, REQUEST, now=NOW), "not-invited")
+    refused(lambda: checked(REQUEST, coordinator=newer), "not-invited")
 
 
 @pytest.mark.parametrize(
@@ -200,4 +212,4 @@ def test_answers_that_are_none(text: str) -> None:
 @pytest.mark.parametrize("keys", [{"more": 1}, {"mac": None}, {"card": 1}, {"card": JOINER.text.replace("\n", "\r\n")}], ids=range(4))
 def test_requests_that_are_none(keys: dict[str, Any]) -> None:
     text = canonical.dumps(json.loads(REQUEST) | keys, "It")
-    refused(lambda: check_request(INVITATION, COORDINATOR, text, now=NOW), "form", "value")
+    refused(lambda: checked(text), "form", "value")

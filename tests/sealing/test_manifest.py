@@ -219,6 +219,7 @@ STRANGE: list[tuple[Kind, dict[str, Any]]] = [
     ("view", {"identity": OWN.card.recipient}),
     ("view", {"chain": "x"}),
     ("view", {"chain": [1]}),
+    ("view", {"chain": ["x"] * 1001}),
     ("view", {"salt": "0"}),
     ("view", {"more": 1}),
     ("order", {"batch": 0}),
