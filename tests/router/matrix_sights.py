@@ -20,6 +20,7 @@ MEMBERS = (401, 404, 200, 200, 200, 200)
 COORDINATORS = (401, 404, 404, 404, 200, 200)
 OTHERS = (401, 404, 200, 404, 200, 200)
 """What the participant may not see though it is in the project, too."""
+ODD = (401, 405, 405, 405, 405, 405)
 NOBODYS = (401, 404, 404, 404, 404, 404)
 FILE = "runs/{run_participant}/artifacts/1/1/mid_artifacts/mid-artifacts"
 
@@ -77,6 +78,11 @@ SIGHTS = [
     ),
     Sight(name="active runs of a browser", path=ACTIVE, statuses=OWN, headers={"Accept": "text/html"}),
     Sight(name="active runs of another site", path="runs/active/?site_uid={uid_other}", statuses=(401, 404, 200, 404, 404, 200)),
+    Sight(
+        name="active runs of two sites",
+        path="runs/active/?site_uid={uid_participant}&site_uid={uid_other}",
+        statuses=(401, 404, 200, 404, 404, 200),
+    ),
     Sight(name="runs of a project", path="runs/lookup/?project={project}", statuses=OPEN),
     Sight(name="runs of a sealed project", path="runs/lookup/?project={sealed}", statuses=MEMBERS),
     Sight(name="runs of a project and site", path="runs/lookup/?project={project}&site_uid={uid_participant}", statuses=OWN),
@@ -89,6 +95,11 @@ SIGHTS = [
         statuses=(401, 404, 404, 404, 200, 200),
     ),
     Sight(name="run", path="runs/{run_participant}/", statuses=SHARED),
+    Sight(name="run by a number with a zero before it", path="runs/0{run_participant}/", statuses=SHARED),
+    Sight(name="run by an encoded word", path="%72uns/{run_participant}/", statuses=SHARED),
+    Sight(name="run by an odd method", path="runs/{run_participant}/", statuses=ODD, method="TRACE"),
+    Sight(name="step by an odd method", path="runs/{run_participant}/step/", statuses=ODD, method="TRACE"),
+    Sight(name="run behind two slashes", path="runs//{run_participant}/", statuses=(404,) * 6),
     Sight(name="coordinator's run", path="runs/{run_coordinator}/", statuses=COORDINATORS),
     Sight(name="site by uid", path="sites/lookup/?uid={uid_participant}", statuses=SHARED),
     Sight(name="outsider by uid", path="sites/lookup/?uid={uid_outsider}", statuses=(401, 200, 404, 404, 404, 200)),

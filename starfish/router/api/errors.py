@@ -75,7 +75,7 @@ def _who(request: Any) -> Caller | None:
     """A browser's session is an account, too."""
     if isinstance(request.auth, Caller):
         return request.auth
-    return Caller.of_account(request.user) if isinstance(request.user, User) else None
+    return Caller.of_account(request.user) if isinstance(request.user, User) and request.user.pk else None
 
 
 def _audit(request: Any, action: str) -> None:

@@ -182,6 +182,26 @@ def test_others_of_the_same_home_go_on_over_a_renewal(home: Home) -> None:
         assert before.site_by_uid(home.load().uid).name == home.load().name
 
 
+def test_whoever_waits_with_a_token_that_was_replaced_is_told_so(home: Home) -> None:
+    uid, refused = home.load().uid, []
+    with closing(Client(home.load().router, token=home.token_file.read_text())) as client:
+        known = client.active_runs(uid)
+        assert known is not None
+
+        def wait() -> None:
+            try:
+                client.active_runs(uid, known=known.etag, wait=25)
+            except Unauthorized as error:
+                refused.append(str(error))
+
+        waiting = threading.Thread(target=wait)
+        waiting.start()
+        look(home)
+        waiting.join(15)
+        assert not waiting.is_alive()
+    assert "replaced" in refused[0]
+
+
 def test_a_daemon_renews_by_itself_and_nobody_notices(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STARFISH_POLL_S", "0.05")
     old, stop = home.token_file.read_text(), threading.Event()
