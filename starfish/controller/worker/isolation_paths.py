@@ -42,9 +42,9 @@ def _needed(home: Path) -> Iterator[Rule]:
     yield from ((Path(path), READ) for path in FACTS + DEVICES)
     python = [Path(prefix, part) for prefix in dict.fromkeys((sys.prefix, sys.base_prefix)) for part in OF_PYTHON]
     yield from ((path, RUN) for path in python)
-    covered = [path.resolve() for path in (*map(Path, LIBRARIES), *python)]
-    for entry in map(Path, filter(None, sys.path)):
-        if not any(path in (entry.resolve(), *entry.resolve().parents) for path in covered):
+    covered = {path.resolve() for path in (*map(Path, LIBRARIES), *python)}
+    for entry in (Path(entry).resolve() for entry in filter(None, sys.path)):
+        if covered.isdisjoint((entry, *entry.parents)):
             yield from _packages(entry, home)
 
 
@@ -53,7 +53,7 @@ def _packages(entry: Path, home: Path) -> Iterator[Rule]:
     if entry.is_file():
         yield entry, READ
         return
-    if _holds(entry.resolve(), home):  # it is listed now, for it can't be once this process is shut in
+    if _holds(entry, home):  # it is listed now, for it can't be once this process is shut in
         importlib.machinery.PathFinder.find_spec("no such module")
         importlib.metadata.entry_points(group=GROUP)
     else:
