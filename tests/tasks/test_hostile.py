@@ -136,6 +136,7 @@ def test_a_hostile_model_is_refused_or_answered_with_numbers(name: str) -> None:
         ({"n": np.array(30.5)}, "no number of rows"),
         ({"level:g": np.array([1.0, 2.0])}, "add up"),
         ({"outcome": np.array([1.0, 2.0])}, "add up"),
+        ({"weight": np.array(31.0), "outcome": np.array([15.0, 16.0])}, "which have no weights"),
     ],
 )
 def test_sums_that_no_rows_have_are_refused(change: dict[str, np.ndarray], says: str) -> None:
@@ -145,6 +146,41 @@ def test_sums_that_no_rows_have_are_refused(change: dict[str, np.ndarray], says:
     with pytest.raises(BadUpdate, match=says) as caught:
         task.aggregate(updates.items(), None)
     assert caught.value.site == "0002"
+
+
+@pytest.mark.parametrize(
+    ("name", "stage", "change", "says"),
+    [
+        ("logistic", "sums", {"ll": np.array(0.5)}, "'ll' is above"),
+        ("logistic", "sums", {"score": np.array([1e4, 0.0, 0.0])}, "'score' is more than any rows"),
+        ("logistic", "variables", {"n": np.array(30.5)}, "'n' is no number of rows"),
+        ("linear, HC2", "meat", {"groups": np.array(29.0)}, "another number of rows"),
+        ("linear, HC2", "meat", {"groups": np.array(29.5)}, "no number of rows"),
+        ("metrics, fixed", "metrics", {"rows": np.array(29.0)}, "add up"),
+        ("metrics, fixed", "metrics", {"squared_error": np.array(31.0)}, "more than any rows"),
+        ("summary", "moments", {"rows": np.array([10.5, 19.5, 0.0])}, "not whole|more values than rows"),
+        ("summary", "moments", {"withheld": np.array([1.0, 1.0, 1.0, 0.0])}, "tells what is withheld"),
+        ("summary", "moments", {"withheld": np.array([0.0, 0.0, 0.0, 0.5])}, "neither 0 nor 1"),
+        ("summary", "quantiles", {"below": np.array(-1.0)}, "fall where the points rise|negative"),
+    ],
+)
+def test_what_rows_cannot_come_to_does_not_count(name: str, stage: str, change: dict[str, np.ndarray], says: str) -> None:
+    task, seen = rounds(name)
+    model, updates = next((model, updates) for model, updates in seen if updates[0][1].meta["stage"] == stage)
+    uid, update = updates[1]
+    arrays = {key: array if array.ndim else np.resize(array, update.arrays[key].shape) for key, array in change.items()}
+    updates[1] = uid, Payload(meta=update.meta, arrays={**update.arrays, **arrays})
+    with pytest.raises(BadUpdate, match=says) as caught:
+        task.aggregate(updates, model)
+    assert caught.value.site == uid
+
+
+@pytest.mark.parametrize("name", ["metrics, fixed", "summary", "Firth, HC3"])
+def test_a_site_that_is_missing_in_a_later_round_is_noticed(name: str) -> None:
+    task, seen = rounds(name)
+    model, updates = seen[-1]
+    with pytest.raises(NoEstimate, match="belong together"):
+        task.aggregate(updates[:2], model)
 
 
 def test_a_site_that_came_late_is_told() -> None:
