@@ -51,13 +51,21 @@ def confine(work: Path, reads: tuple[Path, ...] = ()) -> Isolation:
 
 @cache
 def level(folder: Path | None = None) -> Isolation:
-    """How a worker would be shut in whose folder lies below `folder`: tried in a process of its own, which ends at once."""
+    """How a worker would be shut in whose folder lies below `folder`: tried in a process of its own, which ends at once.
+
+    Raises OSError where it can't be tried.
+    """
     with tempfile.TemporaryDirectory(dir=folder, prefix=".isolation-") as tried:
         work = Path(tried, "work")
         work.mkdir()
         Path(tried, "outside").write_text("not for tasks")
         command = [*PYTHON, "starfish.controller.worker.isolation_probe", str(work)]
-        done = subprocess.run(command, env=environment(work), cwd=work, capture_output=True, text=True, timeout=PROBE_S, check=False)
+        try:
+            done = subprocess.run(command, env=environment(work), cwd=work, capture_output=True, text=True, timeout=PROBE_S, check=False)
+        except subprocess.TimeoutExpired as error:
+            raise TimeoutError(
+                f"A worker that was tried did not answer within {PROBE_S} s. Try again when less is going on."
+            ) from error
     if done.returncode:
         said = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
         return _only(f"A worker that was tried ended with status {done.returncode} ({said}).")
