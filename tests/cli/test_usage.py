@@ -32,10 +32,10 @@ def no_home(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_nouns_have_the_verbs_that_people_know() -> None:
     assert {noun: verbs(noun) for noun in NOUNS if noun not in ("router", "simulate")} == {
-        "site": ["init", "status", "up"],
+        "site": ["audit", "doctor", "fingerprint", "init", "policy", "rotate", "status", "up"],
         "dataset": ["add", "check", "list", "map", "show"],
-        "project": ["create", "join", "leave", "list", "show"],
-        "run": ["download", "logs", "report", "restart", "show", "start", "stop", "watch"],
+        "project": ["approve", "create", "invite", "join", "leave", "list", "refuse", "remove", "show"],
+        "run": ["approve", "download", "logs", "preview", "report", "restart", "show", "start", "stop", "watch"],
         "task": ["list", "show"],
     }
 
@@ -69,7 +69,6 @@ def test_version() -> None:
         (["site", "init", "--home", "h"], "Missing option '--router'"),
         (["site", "init", "--home", "h", "--router", "http://127.0.0.1:1"], "either --enrol CODE, or --username NAME with --password-file"),
         (["site", "init", "--home", "h", "--router", "http://127.0.0.1:1", "--enrol", "c", "--username", "u"], "either --enrol CODE"),
-        (["site", "init", "--home", "h", "--router", "http://127.0.0.1:1", "--enrol", "c", "--policy", "standard"], "sealing milestone"),
         (
             ["site", "init", "--home", "h", "--router", "http://127.0.0.1:1", "--enrol", "c", "--policy", "none"],
             "there is no policy 'none'",
@@ -212,6 +211,7 @@ def test_a_project_page_draws_any_terms(variables: object) -> None:
         tasks=[{"seq": 1, "model": "M", "config": {"x": {"a": [1, {"b": None}]}}}],
         definition={"variables": variables, "missing": {"a": 1}, "eligibility": [1]},
         members=None,
+        trust="unverified",
     )
     console = SafeConsole(width=200)
     with console.capture() as capture:
