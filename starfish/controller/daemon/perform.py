@@ -71,7 +71,7 @@ def _prepare(batch: Batch, view: View) -> None:
     assert binding.dataset is not None
     terms = batch.folder.read_json(batch.folder.terms)
     isolated = batch.policy.not_isolated == "all" or level(batch.home.batches).complete
-    gate.admit(batch.policy, terms, binding.dataset, by_name=terms["manifest"] is None, isolated=isolated)
+    gate.admit(batch.policy, terms, binding.dataset, by_name=terms.get("manifest") is None, isolated=isolated)
     key = gate.begin(batch.journal, batch.policy, batch.key).hex()
     limits = asdict(batch.policy.limits) if batch.policy.holds_back else None
     counted = batch.call("prepare", site=batch.config.uid, source=binding.source, mapping=binding.mapping, key=key, limits=limits)
