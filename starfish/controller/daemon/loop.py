@@ -20,6 +20,7 @@ from starfish.controller.config import Home
 from starfish.controller.daemon.batch import Site
 from starfish.controller.daemon.journal import BatchKey, KnownRun
 from starfish.controller.daemon.lock import only_daemon
+from starfish.controller.daemon.oldkeys import OldKeys
 from starfish.controller.daemon.patience import Patience
 from starfish.controller.daemon.thread import BatchThread
 from starfish.controller.daemon.token import TokenKeeper
@@ -68,6 +69,7 @@ class Daemon:
         self._known: Listing | None = None
         self._stepped = 0.0
         self._beat_due = 0.0
+        self._old_keys = OldKeys(self.home)
         self._token = TokenKeeper(self.home, self.config, self.client)
         self._patience = Patience(self.journal)
         self._patience_with: dict[BatchKey, Patience] = {}
@@ -91,6 +93,7 @@ class Daemon:
     def _learn(self) -> bool:
         """One look at the Routing Server, which may take as long as nothing happens there. True, for whoever asks whether it went well."""
         self._token.look()
+        self._old_keys.look()
         if time.monotonic() >= self._beat_due:
             self.client.heartbeat(self.config.uid)
             self._beat_due = time.monotonic() + HEARTBEAT_S if self.poll else math.inf  # to wait is a sign of life

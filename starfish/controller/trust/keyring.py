@@ -5,7 +5,8 @@ card-N.txt                      the card; written last, so that keys without one
 """
 
 import stat
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 from starfish.controller.errors import HomeError
@@ -56,6 +57,15 @@ class Keyring:
         """Of all cards whose identity is still kept, the newest first."""
         versions = range(len(self.chain()), 0, -1)
         return [self._identity(version) for version in versions if (self.folder / f"identity-{version}.txt").exists()]
+
+    def let_go(self, days: int, *, at: datetime | None = None) -> list[int]:
+        """Delete the identities of cards that were replaced more than `days` ago; which versions these are."""
+        limit = (at or now()) - timedelta(days=days)
+        old = [card.version for card, following in pairwise(self.chain()) if following.created < limit]
+        gone = [version for version in old if (self.folder / f"identity-{version}.txt").exists()]
+        for version in gone:
+            (self.folder / f"identity-{version}.txt").unlink()
+        return gone
 
     def chain(self) -> list[Card]:
         """The site's cards, from the first to the present one."""
