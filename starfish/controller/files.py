@@ -90,15 +90,15 @@ def locked(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def replacing(path: Path, *, mode: int = 0o600) -> Iterator[BinaryIO]:
-    """A file to write to, which durably takes the place of `path` where the block ends without an error."""
+def replacing(path: Path, *, mode: int = 0o600, durable: bool = True) -> Iterator[BinaryIO]:
+    """A file to write to, which takes the place of `path` where the block ends without an error; `durable`: as `write_durably` does."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with _replacing(path, mode) as descriptor, os.fdopen(os.dup(descriptor), "wb") as file:
+    with _replacing(path, mode, durable=durable) as descriptor, os.fdopen(os.dup(descriptor), "wb") as file:
         yield file
 
 
 @contextmanager
-def _replacing(path: Path, mode: int) -> Iterator[int]:
+def _replacing(path: Path, mode: int, *, durable: bool = True) -> Iterator[int]:
     """The descriptor of a new file, which takes the place of `path` where the block ends without an error."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with suppress(FileNotFoundError):
@@ -107,7 +107,8 @@ def _replacing(path: Path, mode: int) -> Iterator[int]:
     try:
         try:
             yield descriptor
-            os.fsync(descriptor)
+            if durable:
+                os.fsync(descriptor)
         finally:
             os.close(descriptor)
         os.replace(temporary, path)
@@ -115,7 +116,8 @@ def _replacing(path: Path, mode: int) -> Iterator[int]:
         with suppress(FileNotFoundError):
             temporary.unlink()
         raise
-    sync_folder(path.parent)
+    if durable:
+        sync_folder(path.parent)
 
 
 def _write_all(descriptor: int, data: bytes | memoryview) -> None:

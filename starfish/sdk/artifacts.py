@@ -13,14 +13,13 @@ from urllib.parse import quote
 import httpx2
 
 from starfish.protocol.problems import Conflict, Invalid, NotFound, RangeNotSatisfiable
+from starfish.sdk.streaming import ATTEMPTS, ArtifactStream
 from starfish.sdk.transport import RouterUnreachable, Transport
 
 Kind = Literal["artifacts", "logs", "mid_artifacts"]
 PIECE = 1 << 20
 ASKED_FIRST = 8 << 20
 """From this size on the router is asked how much of it has arrived already, by an earlier process perhaps."""
-ATTEMPTS = 6
-"""In a row that bring no byte across; with the pauses between them, some six seconds."""
 SLOWEST = 20e6
 """Bytes a second at which a router is trusted to bring a large file onto its disk, before it is said not to answer."""
 
@@ -38,6 +37,10 @@ class ArtifactCalls:
         with file.open("rb") as opened:
             sending = _Sending(self._transport, path, opened, os.fstat(opened.fileno()).st_size, sha256, attempt)
             _patiently(sending.go_on, lambda: sending.arrived)
+
+    def stream_artifact(self, run_id: int, task_seq: int, round_seq: int, kind: Kind, name: str) -> ArtifactStream:
+        """A run's file as it comes, for whoever checks it by itself."""
+        return ArtifactStream(self._transport, _address(run_id, task_seq, round_seq, kind, name))
 
     def get_artifact(self, run_id: int, task_seq: int, round_seq: int, kind: Kind, name: str, to: Path) -> str:
         """A run's file, durably and whole or not at all; its SHA-256, which is the one that the router announced."""

@@ -6,14 +6,14 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from starfish.protocol.problems import Conflict, Forbidden, Invalid, NotFound
-from starfish.sdk import Client, RouterUnreachable, artifacts
+from starfish.sdk import Client, RouterUnreachable, artifacts, streaming
 from tests.router.streaming import World
 from tests.support.servers import Databases, Server, serving
 
@@ -32,7 +32,8 @@ def world(server: Server) -> World:
 @pytest.fixture(autouse=True)
 def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pauses are a tenth as long."""
-    monkeypatch.setattr(artifacts, "time", SimpleNamespace(sleep=lambda seconds: time.sleep(seconds / 10)))
+    for module in (artifacts, streaming):
+        monkeypatch.setattr(module, "time", SimpleNamespace(sleep=lambda seconds: time.sleep(seconds / 10)))
 
 
 @pytest.fixture
@@ -269,3 +270,32 @@ def test_a_router_that_is_killed_and_comes_back(serve: Callable[..., Server], tm
     reader = as_client(world, "owner")
     assert reader.get_artifact(world.runs["member"], 1, 1, "mid_artifacts", "mid-artifacts", tmp_path / "received") == sha256
     reader.close()
+
+
+def streamed(client: Client, run: int, name: str) -> bytes:
+    with closing(client), client.stream_artifact(run, 1, 1, "mid_artifacts", name) as stream:
+        came = b"".join(iter(lambda: stream.read(65_536), b""))
+        assert stream.read(1) == b""
+        return came
+
+
+@pytest.mark.parametrize("size", [0, 1, 2_000_001])
+def test_a_stream_goes_on_where_it_broke_off(world: World, name: str, tmp_path: Path, size: int) -> None:
+    file, sha256 = new_file(tmp_path, size)
+    run = world.runs["member"]
+    with closing(as_client(world, "member")) as sender:
+        sender.put_artifact(run, 1, 1, "mid_artifacts", name, file, sha256=sha256)
+    with line(world, down=[300_000, 700_000] if size > 1 else []) as cut:
+        assert streamed(as_client(world, "owner", cut.url), run, name) == file.read_bytes()
+        assert cut.connections == (3 if size > 1 else 1)
+
+
+def test_a_stream_that_is_refused_or_cut_for_good_says_so(world: World, name: str, tmp_path: Path) -> None:
+    file, sha256 = new_file(tmp_path, 500_000)
+    run = world.runs["member"]
+    with pytest.raises(NotFound):
+        streamed(as_client(world, "owner"), run, name)
+    with closing(as_client(world, "member")) as sender:
+        sender.put_artifact(run, 1, 1, "mid_artifacts", name, file, sha256=sha256)
+    with line(world, down=[100] * 20) as cut, pytest.raises(RouterUnreachable):
+        streamed(as_client(world, "owner", cut.url), run, name)

@@ -15,8 +15,9 @@ from starfish.controller.trust.errors import Untrusted
 from starfish.controller.trust.wrapping import Outgoing, Told
 from starfish.protocol.messages import Run
 from starfish.protocol.run_state import RunStatus as S
-from starfish.sdk import Conflict, NotFound
+from starfish.sdk import Client, Conflict, NotFound
 from starfish.sdk.client import Kind, Stepped
+from starfish.sdk.streaming import ArtifactStream
 
 INLINE = 1 << 20
 FAILURE, STOPPED = "failure.json", "It was stopped."
@@ -113,10 +114,9 @@ def _fetch_model(batch: Batch, own: Run, at: Position, parent: Position | None) 
     inline = own.model
     try:
         if inline is not None and inline.position == at:
-            came: Path | bytes = inline.data
+            came: _Remote | bytes = inline.data
         else:
-            came = batch.opened.landing(to)
-            _fetch(batch, own.id, "artifacts", at, "artifacts", came)
+            came = _Remote(client=batch.client, run=own.id, kind="artifacts", at=at, name="artifacts")
         batch.opened.incoming("model", at, None, came, to, parent=parent)
     except NotFound as error:
         raise RunFailed(f"The Routing Server has no global model of task {at[0]}, round {at[1]}.", code="no-global-model") from error
@@ -129,10 +129,9 @@ def fetch_update(batch: Batch, run: Run, at: Position) -> None:
     to = batch.folder.update(*at, run.site_uid)
     try:
         if run.update is not None and run.update.position == at:
-            came: Path | bytes = run.update.data
+            came: _Remote | bytes = run.update.data
         else:
-            came = batch.opened.landing(to)
-            _fetch(batch, run.id, "mid_artifacts", at, "mid-artifacts", came)
+            came = _Remote(client=batch.client, run=run.id, kind="mid_artifacts", at=at, name="mid-artifacts")
         batch.opened.incoming("update", at, run.site_uid, came, to, parent=previous_position(run, at))
     except Untrusted as error:
         raise RunFailed(str(error), code=error.code) from error
@@ -212,7 +211,19 @@ def _heard(batch: Batch, told: Told) -> None:
         batch.wrapping.heard(told)
 
 
-def _fetch(batch: Batch, run_id: int, kind: Kind, at: Position, name: str, to: Path) -> None:
-    """One file of a round, durably in its place. Raises NotFound."""
-    to.parent.mkdir(parents=True, exist_ok=True)
-    batch.client.get_artifact(run_id, *at, kind, name, to)
+@dataclass(frozen=True, kw_only=True)
+class _Remote:
+    """A file of a round, as the Routing Server has it. Both methods raise NotFound."""
+
+    client: Client
+    run: int
+    kind: Kind
+    at: Position
+    name: str
+
+    def save(self, to: Path) -> None:
+        to.parent.mkdir(parents=True, exist_ok=True)
+        self.client.get_artifact(self.run, *self.at, self.kind, self.name, to)
+
+    def stream(self) -> ArtifactStream:
+        return self.client.stream_artifact(self.run, *self.at, self.kind, self.name)

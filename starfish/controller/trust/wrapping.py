@@ -9,11 +9,12 @@ import io
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
-from starfish.controller.files import replacing, write_json
+from starfish.controller.files import replacing, sha256_of, write_json
 from starfish.controller.trust.errors import Untrusted
 from starfish.controller.trust.store import TrustStore
 from starfish.controller.worker.folder import BatchFolder
@@ -25,6 +26,22 @@ from starfish.tasks.payload import Payload
 
 Kind = Literal["update", "model", "lines", "progress", "failure"]
 Position = tuple[int, int]
+
+
+class Readable(Protocol):
+    """`read` gives at most `size` bytes, and none at the end alone."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
+class Coming(Protocol):
+    """A file that the Routing Server has."""
+
+    def save(self, to: Path) -> None:
+        """Durably and whole or not at all, as the Routing Server says that it is."""
+
+    def stream(self) -> AbstractContextManager[Readable]:
+        """As it comes, for whoever knows better than the Routing Server whether it is whole."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,12 +72,8 @@ class Wrapping(ABC):
         """`parent`: the place of the global model that the file follows from. The same file again is the same bytes."""
 
     @abstractmethod
-    def landing(self, to: Path) -> Path:
-        """Where a file is to arrive that will be used at `to`."""
-
-    @abstractmethod
-    def incoming(self, kind: Kind, at: Position, sender: str | None, came: Path | bytes, to: Path, *, parent: Position | None) -> None:
-        """Bring what came, bytes or the file at `landing(to)`, to where it is used. `sender`: a site's uid, None for the coordinator's."""
+    def incoming(self, kind: Kind, at: Position, sender: str | None, came: Coming | bytes, to: Path, *, parent: Position | None) -> None:
+        """Bring what comes to where it is used, durably and whole or not at all. `sender`: a site's uid, None for the coordinator's."""
 
     @abstractmethod
     def notice(self, at: Position, content: bytes) -> bytes:
@@ -103,12 +116,11 @@ class Plain(Wrapping):
     def outgoing(self, kind: Kind, at: Position, file: Path, sha256: str, *, parent: Position | None) -> Outgoing:
         return Outgoing(path=file, size=file.stat().st_size, sha256=sha256)
 
-    def landing(self, to: Path) -> Path:
-        return to
-
-    def incoming(self, kind: Kind, at: Position, sender: str | None, came: Path | bytes, to: Path, *, parent: Position | None) -> None:
+    def incoming(self, kind: Kind, at: Position, sender: str | None, came: Coming | bytes, to: Path, *, parent: Position | None) -> None:
         if isinstance(came, bytes):
             BatchFolder.write(to, came)
+        else:
+            came.save(to)
 
     def notice(self, at: Position, content: bytes) -> bytes:
         return content
@@ -163,7 +175,7 @@ class Sealed(Wrapping):
         sealed = self._sealed_before(target, made_of)
         if sealed is None:
             context = self._context(kind, at, base=base, commits=padded_commits(updates) if kind == "model" else ())
-            with file.open("rb") as source, replacing(target) as opened:
+            with file.open("rb", buffering=0) as source, replacing(target, durable=False) as opened:
                 made = seal(source, opened, context, self._recipients(kind), self.own.signing)
             sealed = Outgoing(path=target, size=made.size, sha256=made.sha256)
             write_json(_record(target), {"made_of": made_of, "size": made.size, "sha256": made.sha256})
@@ -171,21 +183,16 @@ class Sealed(Wrapping):
             _write_digest(file, sealed.sha256)
         return sealed
 
-    def landing(self, to: Path) -> Path:
-        return to.with_name(f".{to.name}.envelope")
-
-    def incoming(self, kind: Kind, at: Position, sender: str | None, came: Path | bytes, to: Path, *, parent: Position | None) -> None:
+    def incoming(self, kind: Kind, at: Position, sender: str | None, came: Coming | bytes, to: Path, *, parent: Position | None) -> None:
         base = self._digest(self.folder.model(*parent)) if parent else None
         commit = self._own_update(at) if kind == "model" else None
         to.parent.mkdir(parents=True, exist_ok=True)
         try:
             expected = self._expected(kind, at, self._card(sender), base=base, commit=commit)
-            opened = open_file(io.BytesIO(came) if isinstance(came, bytes) else came, to, self._openers(kind), expected)
+            with io.BytesIO(came) if isinstance(came, bytes) else came.stream() as source:
+                opened = open_file(source, to, self._openers(kind), expected)
         except SealingError as error:
             raise Untrusted(str(error), code=error.code) from error
-        finally:
-            if isinstance(came, Path):
-                came.unlink(missing_ok=True)
         self._mark(opened.context)
         _write_digest(to, opened.sha256)
 
@@ -243,11 +250,13 @@ class Sealed(Wrapping):
         self.store.begin_attempt(self.order.hash)
 
     def _sealed_before(self, target: Path, made_of: Mapping[str, Any]) -> Outgoing | None:
-        """The same, where it was sealed already."""
+        """The same, where it was sealed already; what a power cut has taken of it is sealed anew."""
         if not (record := _record(target)).exists() or not target.exists():
             return None
         known = json.loads(record.read_bytes())
-        return Outgoing(path=target, size=known["size"], sha256=known["sha256"]) if known["made_of"] == made_of else None
+        if known["made_of"] != made_of or sha256_of(target) != known["sha256"]:
+            return None
+        return Outgoing(path=target, size=known["size"], sha256=known["sha256"])
 
     def _context(self, kind: Kind, at: Position, *, base: str | None = None, number: int = 0, commits: Sequence[str] = ()) -> Context:
         return Context(
