@@ -24,9 +24,7 @@ def init(
     enrol: Annotated[str | None, typer.Option("--enrol", metavar="CODE", help="The one-time code from the server's operator.")] = None,
     username: Annotated[str | None, typer.Option("--username", help="An account that exists, instead of a code.")] = None,
     password_file: Annotated[Path | None, typer.Option("--password-file", help="A file that holds the account's password.")] = None,
-    policy: Annotated[
-        str, typer.Option("--policy", help="What it allows: standard, strict, or open (for public data).")
-    ] = "standard",
+    policy: Annotated[str, typer.Option("--policy", help="What it allows: standard, strict, or open (for public data).")] = "standard",
     insecure: Annotated[bool, typer.Option("--insecure", help="Allow plain http to another machine.")] = False,
 ) -> None:
     """Make a site, and enrol it at a Routing Server.
@@ -125,6 +123,7 @@ def _status(status: "SiteStatus") -> "RenderableType":
             "Fingerprint": status.fingerprint,
             "Datasets": ", ".join(status.datasets) or "none; 'starfish dataset add NAME SOURCE' adds one",
             "Active runs": "\n".join(status.active_runs) or ("none" if status.reachable else "unknown"),
+            "Waits for a person": "\n".join(status.waiting) or "nothing",
             "uid": status.uid,
         }
     )

@@ -112,6 +112,18 @@ class GuardActions:
         with self.site.home.journal() as journal, journal.read() as db:
             return audit.verify(audit.rows(db), head)
 
+    def waiting(self) -> list[str]:
+        """What waits for a person here, and how it goes on. Raises HomeError."""
+        from starfish.controller.guard import holds
+
+        if not self.site.home.journal_file.exists():
+            return []
+        with self.site.home.journal() as journal, journal.read() as db:
+            found = holds.waiting(db)
+        bindings = {project: self.site.home.binding(project) for project, _ in found}
+        names = {project: binding.project if binding else str(project) for project, binding in bindings.items()}
+        return [f"Batch {batch} of '{names[project]}': 'starfish run approve {project} --batch {batch}'" for project, batch in found]
+
     def approve(self, project_id: int, project: str, batch: int) -> Approval:
         """Let a batch go on that waits, in the name of the system's user who asks. Raises NotNow."""
         from starfish.controller.guard import holds

@@ -29,7 +29,10 @@ BASE = "/starfish/api/v1/"
 
 @dataclass(frozen=True, kw_only=True)
 class SiteStatus:
-    """How a site is. `problem` says why its Routing Server could not be asked; `connected` is what that one thinks."""
+    """How a site is. `problem` says why its Routing Server could not be asked; `connected` is what that one thinks.
+
+    `waiting`: the batches that a person here has to approve.
+    """
 
     home: str
     name: str
@@ -43,6 +46,7 @@ class SiteStatus:
     problem: str | None
     datasets: list[str]
     active_runs: list[str]
+    waiting: list[str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -218,6 +222,7 @@ class Site:
             problem=problem,
             datasets=[dataset.name for dataset in self.home.datasets.all()],
             active_runs=active,
+            waiting=self.guard.waiting(),
         )
 
     def _preset(self) -> str:

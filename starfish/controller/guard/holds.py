@@ -69,6 +69,14 @@ def waits(db: sqlite3.Connection, batch: tuple[int, int]) -> bool:
     return db.execute("SELECT 1 FROM hold WHERE project = ? AND batch = ? AND approver IS NULL", batch).fetchone() is not None
 
 
+def waiting(db: sqlite3.Connection) -> list[tuple[int, int]]:
+    """Project and batch of what waits for a person, of batches that are not over."""
+    return db.execute(
+        "SELECT project, batch FROM hold WHERE approver IS NULL AND EXISTS "
+        "(SELECT 1 FROM run WHERE run.project = hold.project AND run.batch = hold.batch AND NOT run.finished) ORDER BY since"
+    ).fetchall()
+
+
 def approve(db: sqlite3.Connection, found: Hold, approver: str) -> None:
     """Let the batch go on, and write down who said so, to what."""
     batch = (found.project, found.batch)

@@ -109,6 +109,22 @@ def test_an_altered_entry_is_named_and_the_command_fails(filled: Home) -> None:
     assert (result.exit_code, result.stdout) == (1, "Entry 1 was altered.\n")
 
 
+def test_what_waits_is_told_with_the_way_on_until_it_is_approved_or_over(filled: Home) -> None:
+    filled.datasets.add("data", str(filled.path))
+    filled.bind(1, "p", "data")
+    guard = Site(filled.path).guard
+    with filled.journal() as journal:
+        for batch in (2, 3):
+            journal.take_up(10 + batch, (1, batch), coordinates=False)
+            tasks = [{"seq": 1, "used": 50, "variables": ["age"]}]
+            gate.prepared(journal, preset("strict"), (1, batch), "data", TERMS, tasks, np.arange(50, dtype="<u8").tobytes())
+        assert len(guard.waiting()) == 2
+        journal.mark(12, finished=True)
+    assert guard.waiting() == ["Batch 3 of 'p': 'starfish run approve 1 --batch 3'"]
+    guard.approve(1, "p", 3)
+    assert guard.waiting() == []
+
+
 def test_what_does_not_wait_can_not_be_approved(filled: Home) -> None:
     with pytest.raises(NotNow, match="was approved already, by"):
         Site(filled.path).guard.approve(1, "p", 1)
