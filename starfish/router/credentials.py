@@ -21,7 +21,7 @@ from django.utils import timezone
 
 from starfish.protocol.problems import TooMany, Unauthorized
 from starfish.router.access import Caller
-from starfish.router.actions import tokens
+from starfish.router.actions import audit, tokens
 from starfish.router.models import SiteToken
 
 WRONG = "Wrong credentials"
@@ -193,5 +193,7 @@ def _checked(encoded: str, address: str) -> User:
     user = authenticate(username=username, password=password)
     if not isinstance(user, User):
         _failures.add(who)
+        known = User.objects.filter(username=username).exists()  # what is none may be a password in the wrong place
+        audit.refused(None, "login", f"{f'account {username}' if known else 'no account of this name'}, from {address or 'nowhere'}")
         raise Unauthorized(WRONG)
     return user

@@ -22,6 +22,7 @@ OTHERS = (401, 404, 200, 404, 200, 200)
 """What the participant may not see though it is in the project, too."""
 ODD = (401, 405, 405, 405, 405, 405)
 NOBODYS = (401, 404, 404, 404, 404, 404)
+EMPTY = f"sha-256=:{base64.b64encode(hashlib.sha256().digest()).decode()}:"
 FILE = "runs/{run_participant}/artifacts/1/1/mid_artifacts/mid-artifacts"
 
 
@@ -179,6 +180,32 @@ SIGHTS = [
         statuses=(401, 404, 404, 404, 409, 409),
         method="POST",
         body={"from": 7, "to": [2], "batch": 1, "task_seq": 1, "round_seq": 2, "all": True, "without": ["{run_other:d}"]},
+    ),
+    Sight(
+        name="batch of a sealed project",
+        path="runs",
+        statuses=(401, 400, 403, 403, 400, 400),
+        method="POST",
+        body={"project": "{sealed:d}"},
+    ),
+    Sight(
+        name="joining a sealed project without an invitation",
+        path="project-participants/",
+        statuses=(401, 404, 404, 404, 404, 400),
+        method="POST",
+        body={"site": "{site_outsider:d}", "project": "{sealed:d}", "role": "PA"},
+    ),
+    Sight(
+        name="letter of a project that is not sealed",
+        path="projects/{idle}/manifests/1/{uid_participant}/",
+        statuses=NOBODYS,
+    ),
+    Sight(
+        name="model of somebody who coordinates nothing",
+        path="runs/{run_participant}/artifacts/1/2/artifacts/artifacts",
+        statuses=(401, 404, 404, 403, 403, 403),
+        method="PUT",
+        headers={"Repr-Digest": EMPTY},
     ),
     Sight(name="details of readiness", path="/readyz", statuses=(200, 403, 403, 403, 403, 200)),
     Sight(name="stylesheet", path="/static/rest_framework/css/bootstrap.min.css", statuses=(200,) * 6),

@@ -22,7 +22,7 @@ from starfish.router import trail
 from starfish.router.actions import reads
 from starfish.router.actions.enrolment import revoke
 from starfish.router.models import AuditEvent, ReadCount
-from tests.router.world import World
+from tests.router.world import Http, World
 from tests.support.servers import ADMIN, Server
 
 ALL: dict[str, Any] = {"since": None, "account": None, "refused": False, "last": 100}
@@ -67,6 +67,16 @@ def test_a_refusal_in_a_browser_names_its_account(world: World) -> None:
     browser.force_login(world.member.site.owner)
     assert browser.get("/starfish/api/v1/users/").status_code == 403
     assert trail.events(**ALL | {"refused": True})[-1]["account"] == "account-of-member"
+
+
+def test_a_wrong_password_is_written_down_and_what_is_no_account_is_not_repeated(world: World) -> None:
+    for login in (f"{ADMIN[0]}:wrong", "my secret password:"):
+        AuditEvent.objects.all().delete()
+        wrong = Http(authorization="Basic " + b64encode(login.encode()).decode())
+        assert [wrong.get("sites/").status_code for _ in range(3)] == [401] * 3
+        [row] = trail.events(**ALL | {"refused": True})
+        assert (row["action"], row["account"]) == ("login", None)
+        assert row["subject"] == ("account admin, from 127.0.0.1" if ADMIN[0] in login else "no account of this name, from 127.0.0.1")
 
 
 def test_permitted_reads_are_counted_by_account_kind_and_hour(world: World) -> None:
