@@ -6,6 +6,7 @@ import shutil
 import sys
 from pathlib import Path
 
+from starfish.controller.worker import compiled
 from starfish.controller.worker.environment import READS, temporary
 from starfish.controller.worker.isolation import confine
 from starfish.controller.worker.tracing import MARK
@@ -13,6 +14,7 @@ from starfish.controller.worker.tracing import MARK
 
 def main() -> None:
     work, reads = Path(os.environ[MARK]), tuple(map(Path, json.loads(os.environ[READS])))
+    compiled.keep()
     sys.stderr.write(f"worker {os.getpid()} is {confine(work, reads)}\n")
     shutil.rmtree(temporary(work), ignore_errors=True)
     temporary(work).mkdir(exist_ok=True)
