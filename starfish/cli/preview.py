@@ -25,7 +25,6 @@ def view(found: "Preview") -> "RenderableType":
         parts.append(Text(f"Alone the dry run ended early, which with others it need not: {found.stopped}"))
     if found.nearest is not None:
         parts.append(Text(f"Nearest rule: {sentence(found.nearest)}."))
-    parts += [Text(f"Note: {note}") for note in found.notes]
     parts += [Text(f"A person would have to approve: {reason}") for reason in found.waits]
     parts += [Text(f"This site would refuse: {reason}", style="red") for reason in found.refusals]
     if not found.refusals:

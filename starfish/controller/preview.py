@@ -3,12 +3,10 @@
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import combinations
 from pathlib import Path
 
 from starfish.controller.config import Home
 from starfish.controller.daemon.journal import BatchKey, Journal
-from starfish.controller.data import complete_mask
 from starfish.controller.datasets import Binding
 from starfish.controller.guard import audit, gate
 from starfish.controller.guard.errors import Withheld
@@ -17,7 +15,6 @@ from starfish.controller.guard.policy import Policy, preset
 from starfish.controller.project_file import ProjectFile
 from starfish.controller.simulate import SimulatedSite, Simulation, SimulationRefused
 from starfish.controller.worker import steps
-from starfish.controller.worker.folder import BatchFolder
 from starfish.controller.worker.frozen import thaw
 from starfish.controller.worker.isolation import level
 from starfish.tasks.api import Task
@@ -42,7 +39,6 @@ class TaskOutlook:
 class Preview:
     """What would happen. `refusals`: why this site would not take part; `waits`: why a person would have to approve first.
 
-    `notes`: tasks of this project whose rows nearly are the same, which nothing holds up.
     `stopped` says why the dry run itself ended early, which alone it may, and with others need not.
     """
 
@@ -53,7 +49,6 @@ class Preview:
     nearest: Measure | None
     refusals: list[str]
     waits: list[str]
-    notes: list[str]
     stopped: str | None
 
 
@@ -71,7 +66,6 @@ def preview(home: Home, project: ProjectFile, binding: Binding, *, policy: Polic
             stopped = _run(run)
             with home.journal() as journal:
                 tasks, waits, more = _judged(run, site, journal, policy, binding.dataset)
-            notes = _nearly_the_same(run.folders[site.uid], policy)
         finally:
             steps.forget()
     return Preview(
@@ -82,7 +76,6 @@ def preview(home: Home, project: ProjectFile, binding: Binding, *, policy: Polic
         nearest=nearest([measure for task in tasks for measure in task.measures]),
         refusals=refusals + more,
         waits=waits,
-        notes=notes,
         stopped=stopped,
     )
 
@@ -111,7 +104,7 @@ def _judged(
     """The tasks, why a person would be asked, and what the policy would refuse."""
     folder = run.folders[site.uid]
     counted = folder.read_json(folder.flow)["tasks"]
-    outlook = gate.outlook(journal, policy, dataset, counted, folder.marks.read_bytes())
+    outlook = gate.outlook(journal, policy, dataset, counted, folder.marks.read_bytes(), folder.marks_apart())
     terms, rows = steps.Terms(folder.terms), thaw(folder.rows)
     sent = _numbers(run.journal, run.batches[site.uid])
     rounds = sum(map(len, sent.values()))
@@ -131,21 +124,6 @@ def _judged(
         refusals += [f"Task {count['seq']} ({task.name}): {reason}" for reason in broken]
         tasks.append(_task(task, count, numbers, found))
     return tasks, outlook.waits, refusals
-
-
-def _nearly_the_same(folder: BatchFolder, policy: Policy) -> list[str]:
-    """Tasks whose rows differ by a few: by those where a value of one task's variables is missing."""
-    terms, rows = steps.Terms(folder.terms), thaw(folder.rows).rows
-    used = {seq: complete_mask(rows, task.variables if task.complete_cases else ()) for seq, task in terms.tasks.items()}
-    notes = []
-    for one, other in combinations(used, 2):
-        differ = int((used[one] != used[other]).sum())
-        if 0 < differ < policy.min_rows:
-            notes.append(
-                f"Tasks {one} and {other} use rows that differ by {differ}, where values are missing: the difference of their answers is "
-                f"about these alone (minimum {policy.min_rows})."
-            )
-    return notes
 
 
 def _task(task: Task, count: Mapping[str, int], numbers: list[int], found: list[Measure]) -> TaskOutlook:

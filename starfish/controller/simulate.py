@@ -124,8 +124,8 @@ class Simulation:
         gate.admit(self.policy, self.terms, site.name, by_name=False, isolated=True)
         limits = asdict(self.policy.limits) if self.policy.holds_back else None
         counted = steps.prepare(str(folder.path), site.uid, site.source, site.mapping, self.key.hex(), limits)
-        marks = folder.marks.read_bytes()
-        gate.prepared(self.journal, self.policy, self.batches[site.uid], site.name, self.terms, counted["tasks"], marks)
+        marks, apart = folder.marks.read_bytes(), folder.marks_apart()
+        gate.prepared(self.journal, self.policy, self.batches[site.uid], site.name, self.terms, counted["tasks"], marks, apart)
 
     def _task(self, seq: int, model: str, total_round: int) -> None:
         for round_seq in range(1, total_round + 1):

@@ -114,6 +114,10 @@ class Task(ABC):
     def design(self, rows: Rows, *, site: str = "") -> Design:
         """What the task makes of these complete rows, for the site's policy to judge; `site` is the site's uid. Raises SiteRefusal."""
 
+    def chosen(self, rows: Rows, *, site: str) -> np.ndarray:
+        """Which of these complete rows (bool, shape (n,)) the estimates are of: all, unless some are held out."""
+        return np.ones(rows.n, dtype=bool)
+
     @abstractmethod
     def train(self, rows: Rows, model: Payload | None, *, site: str, scrutiny: Scrutiny = UNCHECKED) -> Payload:
         """The update of this round. `model` is the last global model, None in round 1; `site` the site's uid.

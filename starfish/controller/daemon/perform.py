@@ -75,8 +75,8 @@ def _prepare(batch: Batch, view: View) -> None:
     key = gate.begin(batch.journal, batch.policy, batch.key).hex()
     limits = asdict(batch.policy.limits) if batch.policy.holds_back else None
     counted = batch.call("prepare", site=batch.config.uid, source=binding.source, mapping=binding.mapping, key=key, limits=limits)
-    marks = batch.folder.marks.read_bytes()
-    if reasons := gate.prepared(batch.journal, batch.policy, batch.key, binding.dataset, terms, counted["tasks"], marks):
+    marks, apart = batch.folder.marks.read_bytes(), batch.folder.marks_apart()
+    if reasons := gate.prepared(batch.journal, batch.policy, batch.key, binding.dataset, terms, counted["tasks"], marks, apart):
         batch.end_worker()
         how = f"'starfish run approve {view.own.project} --batch {view.own.batch}' lets it go on"
         batch.say("waits for a person's approval at this site", "warning", f"waits for a person's approval; {how}. {' '.join(reasons)}")

@@ -31,12 +31,14 @@ class Part:
     used: int
 
 
-def prepared(db: sqlite3.Connection, batch: tuple[int, int], dataset: str, rows: str, tasks: Sequence[Mapping[str, Any]]) -> None:
-    """Note what the tasks of a batch read; `tasks` as the worker's `prepare` has counted them."""
+def prepared(
+    db: sqlite3.Connection, batch: tuple[int, int], dataset: str, rows: Mapping[int, str], tasks: Sequence[Mapping[str, Any]]
+) -> None:
+    """Note what the tasks of a batch read; `tasks` as the worker's `prepare` has counted them, `rows` by the tasks' seq."""
     forget(db, batch)
     for task in tasks:
-        made = part_of(dataset, rows, task)
-        db.execute("INSERT INTO part VALUES (?, ?, ?, ?, ?, ?, ?)", (*batch, task["seq"], dataset, rows, made.variables, made.used))
+        made = part_of(dataset, rows[task["seq"]], task)
+        db.execute("INSERT INTO part VALUES (?, ?, ?, ?, ?, ?, ?)", (*batch, task["seq"], dataset, made.rows, made.variables, made.used))
 
 
 def part_of(dataset: str, rows: str, task: Mapping[str, Any]) -> Part:

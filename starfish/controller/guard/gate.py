@@ -6,6 +6,8 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
+from itertools import combinations
+from types import MappingProxyType
 from typing import Any
 
 from starfish.controller.daemon.journal import BatchKey, Journal
@@ -14,6 +16,7 @@ from starfish.controller.guard.errors import Withheld
 from starfish.controller.guard.policy import Allowed, Policy
 from starfish.controller.guard.presets import RULES, written
 
+NONE: Mapping[int, bytes] = MappingProxyType({})
 WAITS = "this site's part waits for a person's approval there"
 
 
@@ -59,14 +62,20 @@ def prepared(
     terms: Mapping[str, Any],
     tasks: Sequence[Mapping[str, Any]],
     marks: bytes,
+    apart: Mapping[int, bytes] = NONE,
 ) -> list[str]:
-    """Note what the batch reads; why it waits for a person, if it does. `tasks` and `marks` are the worker's, who has prepared them."""
-    found = hashlib.sha256(marks).hexdigest()
+    """Note what the batch reads; why it waits for a person, if it does.
+
+    `tasks` and `marks` are the worker's, who has prepared them; `apart` the marks of the tasks, by seq, that do not use all rows.
+    """
+    used = _used(tasks, marks, apart)
+    names = {seq: _name(found) for seq, found in used.items()}
     with journal.write() as db:
-        rows.remember(db, found, marks)
-        reasons = _reasons(db, policy, found, marks)
-        waits = holds.hold(db, batch, terms=digest(terms), rows=found, reasons=reasons)
-        answers.prepared(db, batch, dataset, found, tasks)
+        for seq, found in used.items():
+            rows.remember(db, names[seq], found)
+        reasons = _reasons(db, policy, used)
+        waits = holds.hold(db, batch, terms=digest(terms), rows=_together(list(names.values())), reasons=reasons)
+        answers.prepared(db, batch, dataset, names, tasks)
     return reasons if waits else []
 
 
@@ -78,12 +87,14 @@ class Outlook:
     given: Mapping[int, tuple[int, int]]
 
 
-def outlook(journal: Journal, policy: Policy, dataset: str, tasks: Sequence[Mapping[str, Any]], marks: bytes) -> Outlook:
+def outlook(
+    journal: Journal, policy: Policy, dataset: str, tasks: Sequence[Mapping[str, Any]], marks: bytes, apart: Mapping[int, bytes] = NONE
+) -> Outlook:
     """As `prepared`, and nothing is noted."""
-    found = hashlib.sha256(marks).hexdigest()
+    used = _used(tasks, marks, apart)
     with journal.read() as db:
-        given = {task["seq"]: answers.given(db, answers.part_of(dataset, found, task)) for task in tasks}
-        return Outlook(waits=_reasons(db, policy, found, marks), given=given)
+        given = {task["seq"]: answers.given(db, answers.part_of(dataset, _name(used[task["seq"]]), task)) for task in tasks}
+        return Outlook(waits=_reasons(db, policy, used), given=given)
 
 
 def key(journal: Journal) -> bytes:
@@ -118,19 +129,39 @@ def digest(terms: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(said, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-def _reasons(db: sqlite3.Connection, policy: Policy, found: str, marks: bytes) -> list[str]:
+def _used(tasks: Sequence[Mapping[str, Any]], marks: bytes, apart: Mapping[int, bytes]) -> dict[int, bytes]:
+    """The marks of the rows that each task uses."""
+    return {task["seq"]: apart.get(task["seq"], marks) for task in tasks}
+
+
+def _name(marks: bytes) -> str:
+    return hashlib.sha256(marks).hexdigest()
+
+
+def _together(names: Sequence[str]) -> str:
+    """One name for the rows of all tasks; where they use the same, it is the name of these."""
+    return names[0] if len(set(names)) == 1 else _name(" ".join(names).encode())
+
+
+def _reasons(db: sqlite3.Connection, policy: Policy, used: Mapping[int, bytes]) -> list[str]:
     """Sentences for this site's people, who approve."""
     if policy.approve == "never":
         return []
     reasons = ["The policy asks for a person's approval of each batch."] if policy.approve == "each-batch" else []
-    for near in rows.near(db, found, marks, policy.min_rows):
-        before = ", ".join(f"project {project}, batch {batch}" for project, batch in near.batches) or "an earlier batch"
-        count = f"{near.differ} row{'' if near.differ == 1 else 's'}"
-        reasons.append(
-            f"Its rows differ by {count} from those of {before}, and the policy's minimum is {policy.min_rows}: "
-            "the difference of the two answers would be about these alone."
-        )
-    return reasons
+    alone = f"and the policy's minimum is {policy.min_rows}: the difference of the two answers would be about these alone."
+    for (one, its), (other, others) in combinations(used.items(), 2):
+        count = rows.differ(its, others)
+        if 0 < count < policy.min_rows:
+            reasons.append(f"Its tasks {one} and {other} use rows that differ by {_count(count)}, {alone}")
+    for marks in dict.fromkeys(used.values()):
+        for near in rows.near(db, _name(marks), marks, policy.min_rows):
+            before = ", ".join(f"project {project}, batch {batch}" for project, batch in near.batches) or "an earlier batch"
+            reasons.append(f"Its rows differ by {_count(near.differ)} from those of {before}, {alone}")
+    return list(dict.fromkeys(reasons))
+
+
+def _count(number: int) -> str:
+    return f"{number} row{'' if number == 1 else 's'}"
 
 
 def _allows(allowed: Allowed, name: str) -> bool:

@@ -37,17 +37,22 @@ def remember(db: sqlite3.Connection, rows: str, marks: bytes) -> None:
     db.execute("INSERT OR IGNORE INTO frozen VALUES (?, ?)", (rows, marks))
 
 
+def differ(one: bytes, other: bytes) -> int:
+    """By how many rows two sets of marks do."""
+    return int(np.setxor1d(np.frombuffer(one, dtype=MARK), np.frombuffer(other, dtype=MARK), assume_unique=True).size)
+
+
 def near(db: sqlite3.Connection, rows: str, marks: bytes, fewer: int) -> list[Near]:
     """Other rows that were answered about and differ from these by fewer than `fewer`, the nearest first."""
-    mine, found = np.frombuffer(marks, dtype=MARK), []
+    found = []
     answered = db.execute(
         "SELECT rows, marks FROM frozen WHERE rows <> ? AND abs(length(marks) - ?) < ? "
         "AND EXISTS (SELECT 1 FROM answer WHERE answer.rows = frozen.rows)",
         (rows, len(marks), fewer * MARK.itemsize),
     )
     for other, theirs in answered.fetchall():
-        differ = np.setxor1d(mine, np.frombuffer(theirs, dtype=MARK), assume_unique=True).size
-        if differ < fewer:
+        count = differ(marks, theirs)
+        if count < fewer:
             used = db.execute("SELECT DISTINCT project, batch FROM part WHERE rows = ? ORDER BY project, batch", (other,)).fetchall()
-            found.append(Near(differ=differ, batches=used))
+            found.append(Near(differ=count, batches=used))
     return sorted(found, key=lambda one: one.differ)

@@ -2,7 +2,7 @@
 
 terms.json                          the project's tasks and definition, as the batch began with them
 rows.payload  flow.json             the frozen analysis rows, and how many rows went where
-rows.marks                          a mark for each of these rows
+rows.marks  rows-{seq}.marks        a mark for each of these rows; for each that a task uses, where these are not all
 limits.json                         the numbers by which the site holds back in this batch
 updates/{seq}-{round}/{uid}.update  this site's update; at the coordinator everybody's
 models/{seq}-{round}.model          the global model that the round ended with
@@ -44,6 +44,13 @@ class BatchFolder:
     @property
     def flow(self) -> Path:
         return self.path / "flow.json"
+
+    def task_marks(self, task_seq: int) -> Path:
+        return self.path / f"rows-{task_seq}.marks"
+
+    def marks_apart(self) -> dict[int, bytes]:
+        """Of the tasks, by seq, that do not use all rows."""
+        return {int(file.stem.removeprefix("rows-")): file.read_bytes() for file in sorted(self.path.glob("rows-*.marks"))}
 
     @property
     def limits(self) -> Path:

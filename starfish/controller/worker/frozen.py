@@ -29,6 +29,12 @@ class FrozenRows:
             self._variables = variables
         return self._complete
 
+    def used(self, task: Task, site: str) -> np.ndarray:
+        """Which of all these rows (bool, shape (n,)) the task's estimates are of."""
+        used = complete_mask(self.rows, task.variables if task.complete_cases else ())
+        used[used] = task.chosen(self.of(task), site=site)
+        return used
+
 
 def freeze(rows: Rows, path: Path) -> str:
     """Write `rows` durably; returns the SHA-256 of the file, the same for the same rows. Raises SiteRefusal for too much text."""

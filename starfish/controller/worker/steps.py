@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from starfish.controller import report as reports
-from starfish.controller.data import eligible_mask, flow, read_mapping, read_source, typed_rows
+from starfish.controller.data import Table, eligible_mask, flow, read_mapping, read_source, typed_rows
 from starfish.controller.worker.folder import BatchFolder
 from starfish.controller.worker.frozen import FrozenRows, freeze, thaw
 from starfish.controller.worker.kept import Kept
@@ -80,6 +80,8 @@ def prepare(
     folder.write_json(folder.limits, asdict(held))
     digest = freeze(eligible.rows, folder.rows)
     folder.write(folder.marks, marks(table, chosen, bytes.fromhex(key)))
+    for seq, task in terms.tasks.items():
+        _mark_apart(folder.task_marks(seq), table, chosen, eligible.used(task, site), bytes.fromhex(key))
     prepared = {"site": site, "registered": typed.rows.n, "tasks": counts, "rows_sha256": digest}
     folder.write_json(folder.flow, prepared)
     return prepared
@@ -174,6 +176,15 @@ def _updates(folder: BatchFolder, task: Task, task_seq: int, round_seq: int) -> 
             raise BadUpdate("The update is of more rows than it says.", site=site)
         yield site, _unstamped(update)
         update.give_back()
+
+
+def _mark_apart(file: Path, table: Table, chosen: np.ndarray, used: np.ndarray, key: bytes) -> None:
+    """The marks of the chosen rows that a task uses (bool, one a chosen row), where these are not all."""
+    file.unlink(missing_ok=True)
+    if not used.all():
+        rows = chosen.copy()
+        rows[chosen] = used
+        BatchFolder.write(file, marks(table, rows, key))
 
 
 def _scrutiny(folder: BatchFolder, task: Task, task_seq: int, round_seq: int, site: str) -> Scrutiny:

@@ -87,12 +87,12 @@ def test_it_says_that_a_person_would_be_asked(home: Home) -> None:
     assert "differ by 1 row from those of project 1, batch 1" in reason
 
 
-def test_it_notes_tasks_whose_rows_differ_by_few(home: Home) -> None:
-    assert tried(home, 48).notes == []
-    [note] = tried(home, 48, missing=3).notes
-    assert note.startswith("Tasks 1 and 2 use rows that differ by 3, where values are missing")
-    assert tried(home, 48, missing=12).notes == []
-    assert tried(home, 48, missing=3, held="open").notes == []
+def test_a_person_would_be_asked_of_tasks_whose_rows_differ_by_few(home: Home) -> None:
+    assert tried(home, 48).waits == []
+    [reason] = tried(home, 48, missing=3).waits
+    assert reason.startswith("Its tasks 1 and 2 use rows that differ by 3 rows")
+    assert tried(home, 48, missing=12).waits == []
+    assert tried(home, 48, missing=3, held="open").waits == []
 
 
 def test_nothing_of_it_is_written_down(home: Home) -> None:

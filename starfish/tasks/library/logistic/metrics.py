@@ -57,8 +57,11 @@ class LogisticRegression(LogisticRegressionStats):
     def after(self) -> Sequence[Stage]:
         return (Metrics(),)
 
+    def chosen(self, rows: Rows, *, site: str) -> Array:
+        return ~self.held_out(rows, site) if self.config.test_fraction else super().chosen(rows, site=site)
+
     def training(self, rows: Rows, site: str) -> Rows:
-        return rows.take(~self.held_out(rows, site)) if self.config.test_fraction else rows
+        return rows.take(self.chosen(rows, site=site)) if self.config.test_fraction else rows
 
     def design(self, rows: Rows, *, site: str = "") -> Design:
         """Of the rows for the fit, and of those held out too."""
