@@ -104,7 +104,7 @@ def _judged(
     """The tasks, why a person would be asked, and what the policy would refuse."""
     folder = run.folders[site.uid]
     counted = folder.read_json(folder.flow)["tasks"]
-    outlook = gate.outlook(journal, policy, dataset, counted, folder.marks.read_bytes(), folder.marks_apart())
+    outlook = gate.outlook(journal, policy, dataset, run.terms, counted, folder.marks.read_bytes(), folder.marks_apart())
     terms, rows = steps.Terms(folder.terms), thaw(folder.rows)
     sent = _numbers(run.journal, run.batches[site.uid])
     rounds = sum(map(len, sent.values()))

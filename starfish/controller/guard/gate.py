@@ -73,8 +73,8 @@ def prepared(
     with journal.write() as db:
         for seq, found in used.items():
             rows.remember(db, names[seq], found)
-        reasons = _reasons(db, policy, used)
-        waits = holds.hold(db, batch, terms=digest(terms), rows=_together(list(names.values())), reasons=reasons)
+        reasons = _reasons(db, policy, digest(terms), used)
+        waits = holds.hold(db, batch, terms=digest(terms), rows=_together(used), reasons=reasons)
         answers.prepared(db, batch, dataset, names, tasks)
     return reasons if waits else []
 
@@ -88,13 +88,19 @@ class Outlook:
 
 
 def outlook(
-    journal: Journal, policy: Policy, dataset: str, tasks: Sequence[Mapping[str, Any]], marks: bytes, apart: Mapping[int, bytes] = NONE
+    journal: Journal,
+    policy: Policy,
+    dataset: str,
+    terms: Mapping[str, Any],
+    tasks: Sequence[Mapping[str, Any]],
+    marks: bytes,
+    apart: Mapping[int, bytes] = NONE,
 ) -> Outlook:
     """As `prepared`, and nothing is noted."""
     used = _used(tasks, marks, apart)
     with journal.read() as db:
         given = {task["seq"]: answers.given(db, answers.part_of(dataset, _name(used[task["seq"]]), task)) for task in tasks}
-        return Outlook(waits=_reasons(db, policy, used), given=given)
+        return Outlook(waits=_reasons(db, policy, digest(terms), used), given=given)
 
 
 def key(journal: Journal) -> bytes:
@@ -125,7 +131,8 @@ def may_answer(journal: Journal, policy: Policy, batch: BatchKey, task: int) -> 
 
 def digest(terms: Mapping[str, Any]) -> str:
     """Of what a person approves: the tasks with their parameters, and the variables."""
-    said = {key: terms[key] for key in ("project", "tasks", "definition")}
+    tasks = [task | {"config": {key: value for key, value in task["config"].items() if key != "current_round"}} for task in terms["tasks"]]
+    said = {"project": terms["project"], "tasks": tasks, "definition": terms["definition"]}
     return hashlib.sha256(json.dumps(said, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
@@ -138,14 +145,15 @@ def _name(marks: bytes) -> str:
     return hashlib.sha256(marks).hexdigest()
 
 
-def _together(names: Sequence[str]) -> str:
+def _together(used: Mapping[int, bytes]) -> str:
     """One name for the rows of all tasks; where they use the same, it is the name of these."""
+    names = [_name(marks) for marks in used.values()]
     return names[0] if len(set(names)) == 1 else _name(" ".join(names).encode())
 
 
-def _reasons(db: sqlite3.Connection, policy: Policy, used: Mapping[int, bytes]) -> list[str]:
+def _reasons(db: sqlite3.Connection, policy: Policy, terms: str, used: Mapping[int, bytes]) -> list[str]:
     """Sentences for this site's people, who approve."""
-    if policy.approve == "never":
+    if policy.approve == "never" or (policy.approve == "close-rows" and holds.approved_before(db, terms, _together(used))):
         return []
     reasons = ["The policy asks for a person's approval of each batch."] if policy.approve == "each-batch" else []
     alone = f"and the policy's minimum is {policy.min_rows}: the difference of the two answers would be about these alone."

@@ -69,6 +69,12 @@ def waits(db: sqlite3.Connection, batch: tuple[int, int]) -> bool:
     return db.execute("SELECT 1 FROM hold WHERE project = ? AND batch = ? AND approver IS NULL", batch).fetchone() is not None
 
 
+def approved_before(db: sqlite3.Connection, terms: str, rows: str) -> bool:
+    """Whether a person has approved just these terms on just these rows, of whichever batch: its answers are the same to the last bit."""
+    found = db.execute("SELECT 1 FROM hold WHERE terms = ? AND rows = ? AND approver IS NOT NULL LIMIT 1", (terms, rows))
+    return found.fetchone() is not None
+
+
 def waiting(db: sqlite3.Connection) -> list[tuple[int, int]]:
     """Project and batch of what waits for a person, of batches that are not over."""
     return db.execute(

@@ -119,6 +119,21 @@ def test_an_approval_is_for_these_terms_and_these_rows(journal: Journal) -> None
     assert prepare(journal, batch, range(90), strict, TERMS | {"definition": {"eligibility": "age > 1"}}), "nor do other terms"
 
 
+def test_what_was_approved_is_not_asked_again_unless_each_batch_is(journal: Journal) -> None:
+    prepare(journal, (1, 1), range(50))
+    answer(journal, (1, 1))
+    assert prepare(journal, (1, 2), range(49))
+    with journal.write() as db:
+        found = holds.find(db, (1, 2))
+        assert found is not None
+        holds.approve(db, found, "mueller")
+    assert prepare(journal, (1, 3), range(49)) == []
+    assert gate.cleared(journal, (1, 3))
+    assert prepare(journal, (1, 4), range(49), terms=TERMS | {"definition": {"missing": "refuse"}}), "other terms are another question"
+    assert prepare(journal, (1, 5), range(48)), "and other rows are"
+    assert prepare(journal, (1, 6), range(49), preset("strict"))
+
+
 def test_until_a_batch_is_prepared_again_nothing_is_known_of_its_rows(journal: Journal) -> None:
     prepare(journal, (1, 1), range(50))
     assert gate.noted(journal, (1, 1))
