@@ -73,6 +73,7 @@ ATTACKS: dict[str, tuple[Task, str, str]] = {
         "min-cell",
         "bs(age, knots=c(40, 75), degree=1, bounds=c(20, 80))",
     ),
+    "a mean of three patients": (task("disease ~ center(few) + age"), "min-cell", "few"),
     "an offset of one patient": (task("disease ~ age + offset(few)"), "min-cell", "the offset"),
     "an offset that one patient dominates": (task("disease ~ age + offset(exp(age))"), "max-share", "the offset"),
     "two columns that differ in one patient": (task("disease ~ age + twin"), "leverage", ""),

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from starfish.tasks import registry
-from starfish.tasks.api import TaskReport
-from starfish.tasks.disclosure import OPEN, Limits, breaches
+from starfish.tasks.api import Rows, TaskReport
+from starfish.tasks.disclosure import OPEN, Limits, Scrutiny, breaches
 from starfish.tasks.errors import SiteRefusal
 from tests.tasks.federated import build, federated
 from tests.tasks.heart import HOSPITALS, PATIENTS, STANDARD, of
@@ -77,6 +77,15 @@ def test_two_sites_are_too_few_for_a_pooled_result() -> None:
     summary = build("SummaryStatistics", PATIENTS, variables=["age"])
     with pytest.raises(SiteRefusal, match="Too few sites"):
         federated(summary, two, limits=STANDARD)
+
+
+def test_so_is_one_that_is_the_same_but_in_few_and_one_that_one_patient_dominates() -> None:
+    cleveland, task = HOSPITALS["cleveland"], build("SummaryStatistics", PATIENTS, variables=["age", "oldpeak", "thalch"], quantiles=[])
+    few = np.where(np.arange(cleveland.n) < 4, cleveland.columns["age"], 50.0)
+    one = np.where(np.arange(cleveland.n) == 9, 1e4, cleveland.columns["oldpeak"])
+    rows = Rows(n=cleveland.n, columns={**cleveland.columns, "age": few, "oldpeak": one})
+    assert list(task.train(rows, None, site="a", scrutiny=Scrutiny(limits=STANDARD)).arrays["withheld"]) == [1.0, 1.0, 0.0]
+    assert not task.train(rows, None, site="a").arrays["withheld"].any()
 
 
 def test_a_variable_with_few_values_in_a_group_is_withheld_and_marked() -> None:

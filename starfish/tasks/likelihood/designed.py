@@ -31,6 +31,7 @@ def design_of(task: "LikelihoodTask", rows: "Rows", local: Local) -> Design:
         for place, column in enumerate(formula.columns)
         if column.parts
     ]
+    columns += [Measured(term=name, name=name, values=rows.columns[name].astype(np.float64)) for name in task.question.formula.moments]
     if formula.offset:
         columns.append(Measured(term="the offset", name="the offset", values=local.offset))
     levels = {column.name for column in formula.columns if len(column.parts) == 1 and isinstance(column.parts[0][0], Category)}

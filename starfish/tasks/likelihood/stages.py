@@ -118,6 +118,7 @@ class Variables(Stage):
         """Nothing: it comes first."""
 
     def local(self, task: "LikelihoodTask", rows: "Rows", state: State, site: str, limits: Limits) -> Mapping[str, Array]:
+        rows = task.training(rows, site)
         values = np.column_stack([rows.columns[name].astype(np.float64) for name in task.question.formula.moments])
         weight, mean, squares = local_moments(values, np.ones(rows.n), diagonal=True)
         return {"n": np.array(weight), "mean": mean, "squares": squares}

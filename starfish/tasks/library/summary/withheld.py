@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from starfish.tasks.counting import largest_share
-from starfish.tasks.disclosure import DOMINANT, Limits, Scrutiny
+from starfish.tasks.disclosure import DOMINANT, OPEN, Limits, Scrutiny
 from starfish.tasks.errors import SiteRefusal
 from starfish.tasks.payload import Payload
 from starfish.tasks.received import require
@@ -23,13 +23,17 @@ def few(counts: Array, limits: Limits) -> Array:
 
 
 def numeric_withheld(values: Array, group: Array, cells: Array, limits: Limits) -> bool:
-    """Whether a group has few of the values (n,), or one of them makes up most of its sum of squares. `cells` as `local_cells` has them."""
+    """Whether a group has few of the values (n,), or few that are not its commonest, or one that makes up most of its sum of squares.
+
+    `cells` as `local_cells` has them.
+    """
     if few(cells[:, 0], limits).any():
         return True
-    if not limits.oracle:
-        return False
-    parts = [values[(group == code) & ~np.isnan(values)] - mean for code, (_, mean, _) in enumerate(cells)]
-    return any(largest_share(part * part) > DOMINANT for part in parts)
+    parts = [values[(group == code) & ~np.isnan(values)] for code in range(len(cells))] if limits != OPEN else []
+    exceptions = [len(part) - np.unique(part, return_counts=True)[1].max(initial=0) for part in parts]
+    if few(np.array(exceptions), limits).any():
+        return True
+    return limits.oracle and any(largest_share((part - mean) ** 2) > DOMINANT for part, (_, mean, _) in zip(parts, cells, strict=True))
 
 
 def within(values: Array, low: Array, high: Array) -> Array:
