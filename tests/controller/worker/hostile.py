@@ -74,6 +74,12 @@ def survive() -> str:
     return "done"
 
 
+def written() -> str:
+    with open("program", "w", opener=lambda path, flags: os.open(path, flags, mode=0o755)) as file:
+        file.write("#!/bin/sh\necho ran\n")
+    return subprocess.run(["./program"], capture_output=True, text=True, check=True).stdout
+
+
 def listen() -> str:
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
@@ -136,6 +142,7 @@ def attempts(at: dict[str, Any]) -> dict[str, Callable[[], Any]]:
         "resolve a name": lambda: socket.getaddrinfo("localhost", 80),
         "go around the filter": lambda: system("syscall", IO_URING_SETUP, 1, ctypes.create_string_buffer(120)),
         "share memory": lambda: system("shmctl", system("shmget", 0, 4096, 0o1600), 0, 0),
+        "run what it has written": written,
         "survive": survive,
         # What a task may do.
         "read the source": lambda: Path(at["source"]).read_text(),
