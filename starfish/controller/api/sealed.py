@@ -82,10 +82,10 @@ class SealedProjects:
         return wrapping(trusted, project, order, BatchFolder(self.site.home.work(project_id, batch)))
 
     def with_terms(self, project: "Project") -> "Project":
-        """What its coordinator has signed in the place of what the Routing Server says. Raises Untrusted."""
+        """What its coordinator has signed in the place of what the Routing Server says, of how it is joined, too. Raises Untrusted."""
         from starfish.controller.trust.admission import newest_manifest
 
-        sealed = self.site.trusted.store.project(project.id) if project.sealed else None
+        sealed = self.site.trusted.store.project(project.id) if self.site.home.trust_file.exists() else None
         return project if sealed is None else _signed(project, newest_manifest(self.site.trusted, sealed))
 
     def look(self, sealed: "SealedProject") -> "tuple[Project, Manifest | None, str | None]":
@@ -108,5 +108,10 @@ class SealedProjects:
 
 def _signed(project: "Project", manifest: "Manifest") -> "Project":
     return replace(
-        project, name=manifest.name, description=manifest.description, tasks=list(manifest.tasks), definition=manifest.definition
+        project,
+        name=manifest.name,
+        description=manifest.description,
+        tasks=list(manifest.tasks),
+        definition=manifest.definition,
+        joining="invitation",
     )

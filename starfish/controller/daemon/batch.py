@@ -82,6 +82,9 @@ class Batch:
         self.identity = _identity(run)
         self.wrapping: Wrapping | None = None
         """How what leaves and comes is sealed and opened; None until the batch's terms are checked: nothing does either before."""
+        self.told: Run | None = None
+        self.members: frozenset[str] | None = None
+        """Of a sealed batch whose terms were checked: the run as it was told then, and who is in the batch as far as this site knows."""
 
     @property
     def work(self) -> str:
@@ -109,6 +112,8 @@ class Batch:
             has_last_model=previous is None or self._is_here(self.folder.model(*previous)),
             has_update=self.folder.update(seq, turn, self.config.uid).exists(),
             updates=frozenset(uid for uid, file in self.folder.updates(seq, turn) if self._is_here(file)),
+            told=self.told,
+            members=self.members,
         )
 
     @property

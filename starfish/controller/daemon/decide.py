@@ -1,8 +1,9 @@
 """What a site does next: a pure function of what the Routing Server says and of what is on the site's own disk."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 from starfish.protocol.messages import Run
 from starfish.protocol.run_state import RunStatus as S
@@ -45,7 +46,8 @@ class View:
 class Memory:
     """What is on this site's disk. `updates` are the uids whose updates of this round have arrived.
 
-    `verified`: this process has checked who ordered the batch, and on what terms.
+    `verified`: this process has checked who ordered the batch, and on what terms. Of a sealed batch, `told` is the run as it was right
+    then, and `members` are the uids of those in the batch, as far as this site is to know them.
     `approved`: no person at this site has still to let the batch go on.
     `restarted`: the run is where it begins, and this site had been further: it missed a stop and the restart after it.
     """
@@ -59,6 +61,8 @@ class Memory:
     has_last_model: bool
     has_update: bool
     updates: Collection[str]
+    told: Run | None = None
+    members: Collection[str] | None = None
 
 
 FAILING = (S.FAILED, S.PENDING_FAILED)
@@ -70,14 +74,14 @@ def decide(view: View, memory: Memory) -> Action | None:
     """The next step; None: wait for others."""
     status = view.own.status
     if status is S.SUCCESS:
-        return Action.FINISH if memory.verified else Action.VERIFY
+        return Action.FINISH if memory.verified and not _strange(view, memory) else Action.VERIFY
     if status is S.PENDING_FAILED or (status is S.FAILED and not memory.failed):
         return Action.FAIL
     if view.broken:
         return Action.STOP_BATCH
     if status is S.FAILED:
         return Action.CLOSE
-    if not memory.verified:
+    if not memory.verified or _strange(view, memory):
         return Action.VERIFY
     if status is S.STANDBY:
         return _standby(memory)
@@ -90,6 +94,22 @@ def decide(view: View, memory: Memory) -> Action | None:
     if view.own.coordinates and (action := _coordinate(view, memory)):
         return action
     return Action.SEND if status not in SENT else None
+
+
+def _strange(view: View, memory: Memory) -> bool:
+    """Whether the Routing Server tells another story since: of who is in a sealed batch, who coordinates it, what is to be done."""
+    if memory.told is None or memory.members is None:
+        return False
+    own, told = view.own, memory.told
+    if own.coordinates is not told.coordinates or [_name(task) for task in own.tasks] != [_name(task) for task in told.tasks]:
+        return True
+    rounds = ((now["config"], then["config"]) for now, then in zip(own.tasks, told.tasks, strict=True))
+    further = any(not now["current_round"] <= now["total_round"] <= then["total_round"] for now, then in rounds)
+    return further or any(run.site_uid not in memory.members for run in view.batch)
+
+
+def _name(task: Mapping[str, Any]) -> tuple[Any, Any]:
+    return task["seq"], task["model"]
 
 
 def _standby(memory: Memory) -> Action | None:

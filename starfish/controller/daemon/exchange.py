@@ -146,6 +146,13 @@ def must_have_ended(batch: Batch, last: Position) -> None:
         )
 
 
+def must_be_due(batch: Batch, own: Run) -> None:
+    """Whether a task may begin: the one before it has ended, by its own last global model. Raises RunFailed."""
+    last = previous_position(own)
+    if last is not None and last[0] != own.cur_seq:
+        must_have_ended(batch, last)
+
+
 def reason_of(batch: Batch, run: Run) -> str | None:
     """What a failed site said in public."""
     if batch.wrapping is None:

@@ -3,7 +3,6 @@
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from pathlib import Path
 
 from starfish.controller.daemon.batch import Batch, RunFailed, previous_position
 from starfish.controller.daemon.decide import FAILING, Action, View, missing_updates
@@ -13,6 +12,7 @@ from starfish.controller.daemon.exchange import (
     File,
     fetch_model,
     fetch_update,
+    must_be_due,
     must_have_ended,
     names,
     reason_of,
@@ -102,6 +102,7 @@ def _begin_round(batch: Batch, view: View) -> Stepped:
 
 def _train(batch: Batch, view: View) -> None:
     seq, turn = view.own.position
+    must_be_due(batch, view.own)
     gate.may_answer(batch.journal, batch.policy, batch.key, seq)
     batch.folder.let_go(seq, turn, batch.config.uid)
     batch.call("train", site=batch.config.uid, task_seq=seq, round_seq=turn)

@@ -20,6 +20,11 @@ def verify(batch: Batch, view: View) -> None:
 
 def _sealed(batch: Batch, view: View, project: SealedProject) -> None:
     own = view.own
+    if own.coordinates is not project.coordinates:
+        does, is_not = ("coordinates", "does not") if own.coordinates else ("takes part in", "coordinates it")
+        raise RunFailed(
+            f"The Routing Server says that this site {does} batch {own.batch} of '{project.name}', and it {is_not}.", code="role-changed"
+        )
     try:
         sealed = admit(batch.trusted, project, own, batch.identity, batch.folder)
         if own.coordinates:
@@ -31,6 +36,7 @@ def _sealed(batch: Batch, view: View, project: SealedProject) -> None:
     if batch.folder.read_json(batch.folder.terms).get("manifest") != manifest.hash:
         raise RunFailed("This batch was begun here under another manifest.", code="manifest-changed")
     batch.wrapping = sealed
+    batch.told, batch.members = own, frozenset(sealed.roster)
 
 
 def _by_name(batch: Batch, view: View) -> None:

@@ -228,19 +228,31 @@ class TrustStore:
         return int(rows[0][0]) if rows else 1
 
     def begin_attempt(self, order: str) -> None:
-        self._do("INSERT INTO attempt VALUES (?, 2) ON CONFLICT (batch_order) DO UPDATE SET number = number + 1", (order,))
+        """Of this site's own. Of whom something was opened in the attempt before, nothing of that attempt is good any more."""
+        with self._write() as db:
+            db.execute("INSERT INTO attempt VALUES (?, 2) ON CONFLICT (batch_order) DO UPDATE SET number = number + 1", (order,))
+            db.execute(
+                "INSERT OR REPLACE INTO opened SELECT batch_order, sender, 'least', 0, 0, attempt + 1 FROM opened "
+                "WHERE batch_order = ? AND kind = 'most'",
+                (order,),
+            )
 
     def opened(self, order: str, sender: str, kind: str, task: int, round: int) -> int:
-        """The highest attempt of an envelope that was opened of that sender at that place; 0 for none."""
+        """The attempt that an envelope of that sender at that place must at least be of: the highest that was opened; 0 for any."""
         rows = self._rows(
-            "SELECT attempt FROM opened WHERE batch_order = ? AND sender = ? AND kind = ? AND task = ? AND round = ?",
+            "SELECT max(attempt) FROM opened WHERE batch_order = ? AND sender = ? "
+            "AND (kind = 'least' OR (kind = ? AND task = ? AND round = ?))",
             order, sender, kind, task, round,
         )  # fmt: skip
-        return int(rows[0][0]) if rows else 0
+        return int(rows[0][0] or 0)
 
     def mark_opened(self, order: str, sender: str, kind: str, task: int, round: int, attempt: int) -> None:
+        """Also the highest of that sender's at any place, as `most`."""
         if attempt > max(1, self.opened(order, sender, kind, task, round)):  # a first attempt is what nobody can go below
             self._do("INSERT OR REPLACE INTO opened VALUES (?, ?, ?, ?, ?, ?)", (order, sender, kind, task, round, attempt))
+        rows = self._rows("SELECT attempt FROM opened WHERE batch_order = ? AND sender = ? AND kind = 'most'", order, sender)
+        if not rows or attempt > rows[0][0]:
+            self._do("INSERT OR REPLACE INTO opened VALUES (?, ?, 'most', 0, 0, ?)", (order, sender, attempt))
 
     def _projects(self, where: str, *values: object) -> Iterator[SealedProject]:
         columns = "uid, router_id, name, coordinates, coordinator, automatic, invitation, joined"
