@@ -17,7 +17,6 @@ from starfish.controller.guard.policy import Allowed, Policy
 from starfish.controller.guard.presets import RULES, written
 
 NONE: Mapping[int, bytes] = MappingProxyType({})
-WAITS = "this site's part waits for a person's approval there"
 
 
 def admit(policy: Policy, terms: Mapping[str, Any], dataset: str, *, by_name: bool, isolated: bool) -> None:
