@@ -18,6 +18,8 @@ from starfish.router.environment import Environment, secret_key
 from tests.e2e.federation import STARFISH, Member
 from tests.support.servers import ADMIN, ROOT, Databases, Server, serving
 
+pytestmark = pytest.mark.timeout(300)  # a federation begins before the first test
+
 PROJECT = "name: quiet\ndescription: How old\nvariables: {x: {type: number}}\ntasks:\n  - model: SummaryStatistics\n"
 PASSWORD = "a-password-of-the-third-site"
 SECRETS = {
