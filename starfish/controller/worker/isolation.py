@@ -63,9 +63,7 @@ def level(folder: Path | None = None) -> Isolation:
         try:
             done = subprocess.run(command, env=environment(work), cwd=work, capture_output=True, text=True, timeout=PROBE_S, check=False)
         except subprocess.TimeoutExpired as error:
-            raise TimeoutError(
-                f"A worker that was tried did not answer within {PROBE_S} s. Try again when less is going on."
-            ) from error
+            raise TimeoutError(f"A worker that was tried did not answer within {PROBE_S} s. Try again when less is going on.") from error
     if done.returncode:
         said = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
         return _only(f"A worker that was tried ended with status {done.returncode} ({said}).")
