@@ -263,6 +263,13 @@ def test_contexts_that_are_none(line: bytes) -> None:
     refused(lambda: opened(hand_made(line, line=line)), "form", "value")
 
 
+@pytest.mark.parametrize(
+    "changes", [{"number": 1}, {"attempt": 0}, {"base": "x"}, {"kind": "model"}, {"commits": ("ab" * 32,)}, {"kind": "lines"}]
+)
+def test_contexts_that_are_none_are_not_sealed(changes: dict[str, Any]) -> None:
+    refused(lambda: sealed(context=replace(UPDATE, **changes)), "value")
+
+
 def test_a_context_has_a_limit_which_holds_before_it_is_kept() -> None:
     for plain in (b"{" * (LONGEST + 1), b"{" * LONGEST + b"\n", b"x" * (4 << 20)):
         refused(lambda plain=plain: opened(hand_made(plain)), "size")
