@@ -2,6 +2,8 @@
 
 import hashlib
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -134,3 +136,24 @@ def test_entries_of_a_transaction_that_failed_are_not_there(journal: Journal) ->
         append_and_fail()
     with journal.read() as db:
         assert list(audit.rows(db)) == []
+
+
+def test_a_process_that_is_killed_leaves_a_whole_chain_with_all_that_it_has_let_go(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite3"
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom starfish.controller.daemon.journal import Journal\n"
+        "from starfish.controller.guard import egress\nfrom starfish.controller.guard.policy import preset\n"
+        "with Journal(Path(sys.argv[1])) as journal:\n"
+        "    for number in range(10**6):\n"
+        "        egress.release(journal, preset('open'), (1, 1), 'lines', 'lines', b'line %d' % number)\n"
+        "        print(number, flush=True)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        gone = [int(process.stdout.readline()) for _ in range(20)]
+        process.kill()
+        gone += [int(line) for line in process.stdout if line.strip()]
+    with Journal(path) as journal, journal.read() as db:
+        verdict = audit.verify(audit.rows(db))
+    assert verdict.faults == []
+    assert verdict.entries >= len(gone) == gone[-1] + 1
