@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from starfish.cli.session import Session, WrongUsage, command, noun
+from starfish.cli.session import Session, WrongUsage, command, noun, secret_of
 from starfish.cli.tables import facts, plain_table
 
 if TYPE_CHECKING:
@@ -99,11 +99,13 @@ def remove(session: Session, project: Ref, site: Annotated[str, typer.Option("--
 @command(app)
 def join(
     session: Session,
-    name: Annotated[str, typer.Argument(metavar="INVITATION", help="The line of an invitation, or a project's name.")],
+    name: Annotated[
+        str, typer.Argument(metavar="INVITATION", help="The line of an invitation, or a project's name; - reads it from stdin.")
+    ],
     dataset: Annotated[str, typer.Option("--dataset", metavar="NAME", help="The dataset to take part with.")],
 ) -> None:
     """Join a project with a dataset, by invitation or, where this site's policy allows it, by name."""
-    joined = session.site.projects.join(name, dataset=dataset)
+    joined = session.site.projects.join(secret_of(name), dataset=dataset)
     _tell(session, joined)
     if joined.project.role == "invited":
         session.note(

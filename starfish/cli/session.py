@@ -34,6 +34,11 @@ class WrongUsage(typer.BadParameter):
         return self.message
 
 
+def secret_of(argument: str) -> str:
+    """A secret that was typed, or, where "-" was, the first line of stdin: what is typed others on this machine can read while it runs."""
+    return (sys.stdin.readline() if argument == "-" else argument).strip()
+
+
 class Session:
     """One command's surroundings. Results go to stdout, everything else to stderr."""
 

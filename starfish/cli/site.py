@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from starfish.cli import doctor, guard
-from starfish.cli.session import Session, WrongUsage, command, noun
+from starfish.cli.session import Session, WrongUsage, command, noun, secret_of
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -21,7 +21,9 @@ def init(
     session: Session,
     router: Annotated[str, typer.Option("--router", metavar="URL", help="The Routing Server's address.")],
     name: Annotated[str | None, typer.Option("--name", help='This site\'s name, such as "Hospital A".')] = None,
-    enrol: Annotated[str | None, typer.Option("--enrol", metavar="CODE", help="The one-time code from the server's operator.")] = None,
+    enrol: Annotated[
+        str | None, typer.Option("--enrol", metavar="CODE", help="The one-time code from the operator; - reads it from stdin.")
+    ] = None,
     username: Annotated[str | None, typer.Option("--username", help="An account that exists, instead of a code.")] = None,
     password_file: Annotated[Path | None, typer.Option("--password-file", help="A file that holds the account's password.")] = None,
     policy: Annotated[str, typer.Option("--policy", help="What it allows: standard, strict, or open (for public data).")] = "standard",
@@ -35,7 +37,7 @@ def init(
 
     _check_policy(policy)
     if enrol is not None and username is None and password_file is None:
-        site = Site.enrol(session.home_path, router=router, code=enrol.strip(), name=name, insecure=insecure, policy=policy)
+        site = Site.enrol(session.home_path, router=router, code=secret_of(enrol), name=name, insecure=insecure, policy=policy)
     elif enrol is None and username is not None and password_file is not None:
         if not name:
             raise WrongUsage('give the site a name: --name "Hospital A".')

@@ -83,7 +83,7 @@ class TrustStore:
         self._lock = threading.RLock()
         self._db = sqlite3.connect(path, timeout=20, check_same_thread=False, isolation_level=None)
         path.chmod(0o600)
-        self._db.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;" + SCHEMA)
+        self._db.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=ON;" + SCHEMA)
 
     def __enter__(self) -> Self:
         return self
