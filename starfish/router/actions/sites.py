@@ -9,7 +9,7 @@ from django.utils import timezone
 from starfish.protocol.problems import Conflict, Forbidden, InvalidFields, NotFound
 from starfish.router.access import SITE_NOT_FOUND, Caller, require_acting, site_by_id, site_by_uid
 from starfish.router.actions import audit
-from starfish.router.models import Site
+from starfish.router.models import Invitation, Site
 
 
 def create_site(caller: Caller, *, name: str, uid: UUID, description: str) -> Site:
@@ -17,6 +17,7 @@ def create_site(caller: Caller, *, name: str, uid: UUID, description: str) -> Si
     if caller.by_token:
         raise Forbidden("A site's token makes no further sites; enrol each with a code of its own.")
     with transaction.atomic():
+        _refuse_invited(caller, name)
         site = insert_site(Site(name=name, uid=uid, description=description, owner=caller.user))
         audit.changed(caller, "site.create", f"site {site.pk}")
     return site
@@ -48,6 +49,7 @@ def change_site(caller: Caller, site_id: int, *, name: str | None, uid: UUID | N
             raise InvalidFields({"uid": ["A site's uid is fixed at its creation."]})
         if name is not None and name != site.name:  # what was taken in earlier times may stay
             check_name(name)
+            _refuse_invited(caller, name)
             site.name = name
         site.description = site.description if description is None else description
         try:
@@ -86,6 +88,13 @@ def _lock(caller: Caller, site_id: int) -> Site:
     if site is None:
         raise NotFound(SITE_NOT_FOUND)
     return site
+
+
+def _refuse_invited(caller: Caller, name: str) -> None:
+    """Nobody takes the name of a site that is or was invited, to see the invitation. Raises InvalidFields."""
+    others = Invitation.objects.filter(site_name=name).exclude(asker__in=caller.site_ids)
+    if not caller.administrator and others.exists():
+        raise InvalidFields({"name": ["A site of this name was invited to a project; let the router's operator give the name."]})
 
 
 def _refuse_taken(site: Site) -> None:
