@@ -237,6 +237,7 @@ STRANGE = [
     LINE.replace(b'"round":2', b'"round":' + b"9" * 5000),
     spoiled(LINE, more=1),
     spoiled(LINE, base=...),
+    spoiled(LINE, kind=...),
     spoiled(LINE, kind="gossip"),
     spoiled(LINE, kind=["update"]),
     spoiled(LINE, kind="model"),
@@ -273,6 +274,7 @@ def test_contexts_that_are_none_are_not_sealed(changes: dict[str, Any]) -> None:
 def test_a_context_has_a_limit_which_holds_before_it_is_kept() -> None:
     for plain in (b"{" * (LONGEST + 1), b"{" * LONGEST + b"\n", b"x" * (4 << 20)):
         refused(lambda plain=plain: opened(hand_made(plain)), "size")
+        refused(lambda plain=plain: Context.parse(plain), "size")
     refused(lambda: opened(hand_made(b"{" * (LONGEST - 1) + b"\n")), "form")
     largest = WORLD.model(*(f"{number:064x}" for number in range(4096)))
     assert len(largest.line()) < LONGEST
