@@ -117,8 +117,7 @@ def test_a_password_is_no_token(world: World) -> None:
 
 def test_an_expired_token_says_what_to_do_and_an_operator_does_it(world: World) -> None:
     SiteToken.objects.filter(site=world.member.site).update(expires_at="2020-02-03T00:00Z")
-    for ask in (lambda: world.member.http.get("sites/"), lambda: world.member.http.step(1, 2, [3]), lambda: renew(world.member.http)):
-        answer = ask()
+    for answer in (world.member.http.get("sites/"), world.member.http.step(1, 2, [3]), renew(world.member.http)):
         assert answer.status_code == 401
         assert "expired on 2020-02-03" in answer.content.decode()
         assert "starfish router extend" in answer.content.decode()
