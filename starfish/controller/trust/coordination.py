@@ -4,6 +4,7 @@ Each thing is kept here before it is sent, and sent until it is known to have ar
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -12,7 +13,7 @@ from starfish.controller.trust.admission import Trusted
 from starfish.controller.trust.keyring import now
 from starfish.controller.trust.store import Invited, SealedProject
 from starfish.protocol.messages import Membership
-from starfish.sdk import NotFound
+from starfish.sdk import NotFound, Problem
 from starfish.sealing.errors import SealingError
 from starfish.sealing.invitation import Invitation, answer, check_request, new_invitation
 from starfish.sealing.keys import Card, follow
@@ -65,7 +66,11 @@ class Coordination:
         expires = now() + valid
         made = new_invitation(coordinator=own, expires=expires, project=self.project.uid, router=router, site=site)
         self.trusted.store.keep_invitation(made.id, self.project.uid, site, made.line())
-        self.trusted.client.invite(self.project.router_id, made.id, site, expires)
+        try:
+            self.trusted.client.invite(self.project.router_id, made.id, site, expires)
+        except Problem:
+            self.trusted.store.decided(made.id, "withdrawn", None)
+            raise
         return made.line()
 
     def candidates(self) -> list[Candidate]:
@@ -78,10 +83,8 @@ class Coordination:
         chosen = [it for it in self.trusted.store.invitations(self.project.uid) if it.state == "asked" and site in (None, it.site)]
         for invited in chosen:
             assert invited.joiner is not None
-            joiner = invited.joiner
-            self.trusted.store.keep_member(self.project.uid, joiner)
-            said = answer(Invitation.parse(invited.line), self.trusted.keys.current().card, joiner, True)
-            self.trusted.store.decided(invited.id, "approved", said)
+            said = answer(Invitation.parse(invited.line), self.trusted.keys.current().card, invited.joiner, True)
+            self.trusted.store.let_in(invited.id, self.project.uid, invited.joiner, said)
         self.settle()
         return [invited.joiner for invited in chosen if invited.joiner is not None]
 
@@ -91,33 +94,39 @@ class Coordination:
         if not found:
             raise NotNow(f"No invitation of '{site}' to '{self.project.name}' is open.")
         for invited in found:
-            self.trusted.client.withdraw(invited.id)
-            self.trusted.store.decided(invited.id, "withdrawn", None)
+            self._withdraw(invited)
 
     def remove(self, site: str) -> None:
-        """A member, out of the next manifest. Raises NotNow."""
+        """A member, out of the next manifest. Raises NotNow, Conflict while a batch is active."""
         card = next((card for card in self._members() if card.name == site), None)
         if card is None:
             raise NotNow(f"'{site}' is not in '{self.project.name}'.")
-        self.trusted.store.remove_member(self.project.uid, card.uid)
         for membership in self._memberships():
             if membership.site.uid == card.uid:
                 self.trusted.client.leave(membership.id)
+        self.trusted.store.remove_member(self.project.uid, card.uid)
         self.settle()
 
     def settle(self) -> None:
-        """Send what was decided and is not known to have arrived: answers, then the manifest that follows from them, then its letters."""
-        for invited in self.trusted.store.invitations(self.project.uid):
-            if invited.state == "approved" and invited.answer is not None and self._is_open(invited):
-                self.trusted.client.answer_request(invited.id, True, invited.answer)
+        """Send what was decided and is not known to have arrived: answers, then the manifest that follows from them, then its letters.
+
+        Raises NotNow where a member is none at the Routing Server.
+        """
         own, manifest = self.trusted.keys.current().card, self.manifest
         members = [own, *self._members()]
+        names = {card.uid: card.name for card in members}
+        for invited in self.trusted.store.invitations(self.project.uid):
+            if invited.joiner and invited.joiner.uid in names and invited.answer is not None and self._awaits(invited):
+                self.trusted.client.answer_request(invited.id, True, invited.answer)
         roster = self.trusted.store.roster(self.project.uid, manifest.version)
         if {card.hash for card in members} != {card.hash for card in roster}:
             self._publish(_terms(manifest), members, manifest)
         for version, uid, letter in self.trusted.store.letters(self.project.uid):
-            if any(card.uid == uid for card in members):
-                self.trusted.client.put_letter(self.project.router_id, version, uid, letter)
+            if uid in names:
+                try:
+                    self.trusted.client.put_letter(self.project.router_id, version, uid, letter)
+                except NotFound as error:
+                    raise self._gone(names[uid]) from error
             self.trusted.store.letter_arrived(self.project.uid, version, uid)
 
     def order(self, last_batch: int) -> Order:
@@ -151,37 +160,55 @@ class Coordination:
         return order
 
     def _candidate(self, invited: Invited) -> Candidate:
-        if invited.state != "open":
+        if invited.state not in ("open", "asked"):
             return Candidate(
                 site=invited.site, state=invited.state, expires=None, fingerprint=invited.joiner.fingerprint if invited.joiner else None
             )
         invitation = Invitation.parse(invited.line)
         own = self.trusted.keys.current().card
         if invitation.coordinator != own.hash:
-            self.refuse(invited.site)
+            self._withdraw(invited)
             return Candidate(
                 site=invited.site, state="withdrawn", expires=None, fingerprint=None, problem="This site's keys were rotated since."
             )
+        if invited.joiner is not None:
+            return Candidate(site=invited.site, state="asked", expires=invitation.expires, fingerprint=invited.joiner.fingerprint)
         if invitation.expires < now():
             return Candidate(site=invited.site, state="expired", expires=invitation.expires, fingerprint=None)
-        told = self.trusted.client.invitation(invited.id)
-        if told.request is None:
-            return Candidate(site=invited.site, state="open", expires=invitation.expires, fingerprint=None)
-        try:
-            joiner = check_request(invitation, own, told.request, now=now(), members=self._members())
-        except SealingError as error:
-            return Candidate(
-                site=invited.site,
-                state="open",
-                expires=invitation.expires,
-                fingerprint=None,
-                problem=f"What came in the name of '{invited.site}' is refused: {error}",
-            )
+        problem, joiner = self._request(invited, invitation)
+        if joiner is None:
+            return Candidate(site=invited.site, state="open", expires=invitation.expires, fingerprint=None, problem=problem)
         self.trusted.store.asked(invited.id, joiner)
         return Candidate(site=invited.site, state="asked", expires=invitation.expires, fingerprint=joiner.fingerprint)
 
-    def _is_open(self, invited: Invited) -> bool:
-        return self.trusted.client.invitation(invited.id).state not in ("approved", "withdrawn", "refused")
+    def _request(self, invited: Invited, invitation: Invitation) -> tuple[str | None, Card | None]:
+        """Who asks, once somebody does; or why what came is refused."""
+        asked = [it.joiner for it in self.trusted.store.invitations(self.project.uid) if it.state == "asked" and it.site != invited.site]
+        others = [*self._members(), *(joiner for joiner in asked if joiner is not None)]
+        try:
+            told = self.trusted.client.invitation(invited.id)
+            if told.request is None:
+                return None, None
+            return None, check_request(invitation, self.trusted.keys.current().card, told.request, now=now(), members=others)
+        except NotFound:
+            return (
+                f"The Routing Server does not know the invitation of '{invited.site}': it never arrived, or the server was rolled back. "
+                "Take it back with 'starfish project refuse', and invite anew."
+            ), None
+        except SealingError as error:
+            return f"What came in the name of '{invited.site}' is refused: {error}", None
+
+    def _awaits(self, invited: Invited) -> bool:
+        """Whether the answer to who was approved has not arrived yet."""
+        try:
+            return self.trusted.client.invitation(invited.id).state == "asked"
+        except NotFound:
+            return False
+
+    def _withdraw(self, invited: Invited) -> None:
+        with suppress(NotFound):  # it never arrived there
+            self.trusted.client.withdraw(invited.id)
+        self.trusted.store.decided(invited.id, "withdrawn", None)
 
     def _publish(self, terms: Terms, members: Sequence[Card], previous: Manifest | None) -> None:
         keys = self.trusted.keys.current()

@@ -1,5 +1,7 @@
 """Coming into a project by invitation, as the invited site does it."""
 
+from collections.abc import Mapping, Sequence
+
 from starfish.controller.config import SiteConfig
 from starfish.controller.errors import NotNow
 from starfish.controller.trust.errors import Untrusted
@@ -10,6 +12,8 @@ from starfish.sdk import Client, NotFound
 from starfish.sealing.errors import SealingError
 from starfish.sealing.invitation import Invitation, check_answer, request
 from starfish.sealing.keys import Card, fingerprint, follow
+
+OVER: Mapping[str, str] = {"withdrawn": "was taken back", "refused": "was refused", "expired": "has ended"}
 
 
 def ask(client: Client, store: TrustStore, keys: Keyring, config: SiteConfig, line: str) -> SealedProject:
@@ -32,6 +36,10 @@ def ask(client: Client, store: TrustStore, keys: Keyring, config: SiteConfig, li
     coordinator = _pinned(invitation, state)
     known = store.project_by_uid(invitation.project)
     if known is None or not known.joined:
+        if state.state in OVER:
+            raise NotNow(f"This invitation {OVER[state.state]}. Ask the coordinator's people for a new one.")
+        if known is not None:
+            store.trust(known.uid, _following(known.coordinator, coordinator, state))
         store.add_project(
             invitation.project, state.project.id, state.project.name, coordinator=coordinator, coordinates=False, invitation=line.strip()
         )
@@ -50,16 +58,14 @@ def complete(client: Client, store: TrustStore, keys: Keyring, project: SealedPr
         raise Untrusted(f"This site has left '{project.name}'. Its coordinator's people can invite it anew.", code="not-joined")
     invitation = _parsed(project.invitation)
     state = client.invitation(invitation.id)
+    if state.answer is None and state.state == "withdrawn":
+        raise Untrusted(f"The coordinator of '{project.name}' has taken the invitation of this site back.", code="withdrawn")
     if state.answer is None:
         raise Untrusted(
             f"The coordinator of '{project.name}' has not approved this site yet. Its fingerprint is {fingerprint(keys.current().card)}.",
             code="not-approved",
         )
-    try:
-        approved = check_answer(invitation, project.coordinator, keys.current().card, state.answer)
-    except SealingError as error:
-        raise Untrusted(f"The answer to this site's request is not the coordinator's: {error}", code=error.code) from error
-    if not approved:
+    if not _approved(invitation, project.coordinator, keys.chain(), state.answer):
         raise Untrusted(f"The coordinator of '{project.name}' has refused this site.", code="refused")
     store.mark_joined(project.uid)
     joined = store.project_by_uid(project.uid)
@@ -90,6 +96,28 @@ def _pinned(invitation: Invitation, state: InvitationState) -> Card:
         f"{fingerprint(invitation.coordinator)}. Somebody has swapped it, or the invitation is of before a rotation.",
         code="card-swapped",
     )
+
+
+def _following(known: Card, coordinator: Card, state: InvitationState) -> Card:
+    """`coordinator`, where it is no other than the one that this site knows already. Raises Untrusted."""
+    try:
+        return follow(known, state.cards[: coordinator.version])
+    except SealingError as error:
+        raise Untrusted(
+            f"The card that the invitation names does not follow from the one of '{known.name}' that this site knows: {error}",
+            code=error.code,
+        ) from error
+
+
+def _approved(invitation: Invitation, coordinator: Card, own: Sequence[Card], answer: str) -> bool:
+    """The answer is over the card that asked, which may have been rotated since. Raises Untrusted."""
+    for card in reversed(own):
+        try:
+            return check_answer(invitation, coordinator, card, answer)
+        except SealingError as error:
+            if error.code != "mac" or card is own[0]:
+                raise Untrusted(f"The answer to this site's request is not the coordinator's: {error}", code=error.code) from error
+    return False
 
 
 def _site_id(config: SiteConfig) -> int:

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from starfish.controller.trust.errors import Untrusted
 from starfish.sealing.keys import Card
 from starfish.sealing.manifest import Manifest, Order, View
 
@@ -106,13 +107,21 @@ class TrustStore:
         automatic: bool = False,
         invitation: str | None = None,
     ) -> None:
-        """One that is known keeps its coordinator's card; an invitation to it is a new one."""
-        self._do(
-            "INSERT INTO project (uid, router_id, name, coordinates, coordinator, automatic, invitation, joined) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?) "
-            "ON CONFLICT (uid) DO UPDATE SET invitation = excluded.invitation, router_id = excluded.router_id",
-            (uid, router_id, name, coordinates, coordinator.text, automatic, invitation, coordinates),
-        )
+        """One that is known keeps its coordinator's card; an invitation to it is a new one. Raises Untrusted."""
+        with self._write() as db:
+            taken = db.execute("SELECT name FROM project WHERE router_id = ? AND uid != ?", (router_id, uid)).fetchone()
+            if taken:
+                raise Untrusted(
+                    f"The Routing Server has given the project '{name}' the number {router_id}, which is that of '{taken[0]}': "
+                    "it was rolled back, or restored.",
+                    code="number-taken",
+                )
+            db.execute(
+                "INSERT INTO project (uid, router_id, name, coordinates, coordinator, automatic, invitation, joined) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?) "
+                "ON CONFLICT (uid) DO UPDATE SET invitation = excluded.invitation, router_id = excluded.router_id",
+                (uid, router_id, name, coordinates, coordinator.text, automatic, invitation, coordinates),
+            )
 
     def project(self, router_id: int) -> SealedProject | None:
         return next(self._projects("WHERE router_id = ?", router_id), None)
@@ -192,6 +201,12 @@ class TrustStore:
             db.execute("UPDATE invitation SET state = 'asked', joiner = ? WHERE id = ? AND state = 'open'", (joiner.text, id))
             row = db.execute("SELECT joiner FROM invitation WHERE id = ?", (id,)).fetchone()
         return row is not None and row[0] == joiner.text
+
+    def let_in(self, id: str, project: str, joiner: Card, answer: str) -> None:
+        """Who has asked is a member, and is to be told so: both or neither."""
+        with self._write() as db:
+            db.execute("UPDATE invitation SET state = 'approved', answer = ?, line = '' WHERE id = ? AND state = 'asked'", (answer, id))
+            db.execute("INSERT OR REPLACE INTO member VALUES (?, ?, ?)", (project, joiner.uid, joiner.text))
 
     def decided(self, id: str, state: str, answer: str | None) -> None:
         """approved, refused or withdrawn; an invitation over is over, and its line is forgotten."""
