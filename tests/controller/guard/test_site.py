@@ -47,7 +47,7 @@ def filled(home: Home) -> Home:
 
 
 def starfish(home: Home, *words: str) -> Any:
-    return runner.invoke(app, ["site", *words, "--home", str(home.path)])
+    return runner.invoke(app, ["site", *words, "--home", str(home.path)], env={"COLUMNS": "400"})
 
 
 def test_the_policy_is_shown_with_the_reason_of_each_rule_and_what_was_changed(home: Home) -> None:
