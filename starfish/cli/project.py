@@ -100,7 +100,7 @@ def remove(session: Session, project: Ref, site: Annotated[str, typer.Option("--
 def join(
     session: Session,
     name: Annotated[
-        str, typer.Argument(metavar="INVITATION", help="The line of an invitation, or a project's name; - reads it from stdin.")
+        str, typer.Argument(metavar="INVITATION", help="An invitation's line, or a project's name; - reads it from stdin.")
     ],
     dataset: Annotated[str, typer.Option("--dataset", metavar="NAME", help="The dataset to take part with.")],
 ) -> None:

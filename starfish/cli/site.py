@@ -22,7 +22,7 @@ def init(
     router: Annotated[str, typer.Option("--router", metavar="URL", help="The Routing Server's address.")],
     name: Annotated[str | None, typer.Option("--name", help='This site\'s name, such as "Hospital A".')] = None,
     enrol: Annotated[
-        str | None, typer.Option("--enrol", metavar="CODE", help="The one-time code from the operator; - reads it from stdin.")
+        str | None, typer.Option("--enrol", metavar="CODE", help="The operator's one-time code; - reads it from stdin.")
     ] = None,
     username: Annotated[str | None, typer.Option("--username", help="An account that exists, instead of a code.")] = None,
     password_file: Annotated[Path | None, typer.Option("--password-file", help="A file that holds the account's password.")] = None,
