@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -11,9 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from starfish.tasks.api import Task
+from starfish.tasks.disclosure import Scrutiny
 from starfish.tasks.errors import BadUpdate, NoEstimate, SiteRefusal
 from starfish.tasks.payload import Payload
 from tests.tasks.federated import build, dealt, even, rows, study
+from tests.tasks.heart import STANDARD
 
 VARIABLES = study(
     y={"type": "binary", "role": "outcome"},
@@ -125,6 +127,35 @@ def test_a_hostile_model_is_refused_or_answered_with_numbers(name: str) -> None:
             assert refusal.public.endswith(".")
         else:
             assert update.finite()
+
+    survives()
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_a_hostile_model_is_refused_or_the_right_one_where_a_site_holds_back(name: str) -> None:
+    """Whatever is wrong with it, it is a refusal and no crash; what is answered is what the model that follows would have got."""
+    task, seen = rounds(name)
+    limits = replace(STANDARD, min_rows=1, min_cell=0, max_share=1.0)
+
+    @settings(max_examples=150, deadline=None)
+    @given(data=st.data())
+    def survives(data: st.DataObject) -> None:
+        place = data.draw(st.integers(1, len(seen) - 1))
+        model, before = seen[place][0], seen[place - 1][0]
+        assert model is not None
+        scrutiny = Scrutiny(limits=limits, model=before, update=dict(seen[place - 1][1])["0001"])
+        honest = task.train(SITES["0001"], model, site="0001", scrutiny=scrutiny)
+        meta, arrays = dict(model.meta), dict(model.arrays)
+        if data.draw(st.booleans()) and arrays:
+            arrays = hurt(data, arrays)
+        else:
+            meta[data.draw(st.sampled_from(sorted(meta)))] = data.draw(META)
+        try:
+            update = task.train(SITES["0001"], Payload(meta=meta, arrays=arrays), site="0001", scrutiny=scrutiny)
+        except SiteRefusal as refusal:
+            assert refusal.public.endswith(".")
+        else:
+            assert all(np.allclose(update.arrays[key], array, rtol=1e-4, atol=1e-6) for key, array in honest.arrays.items())
 
     survives()
 

@@ -22,7 +22,7 @@ def beyond_own(sums: Sums, own: Mapping[str, Array], expected: Expected) -> str 
         if name in sums and (sums[name] < own[name] - SLACK * np.abs(own[name])).any():
             return f"'{name}' is less than this site's own"
     for name in expected.information:
-        size = float(np.abs(sums[name]).max(initial=0.0))
+        size = float(max(np.abs(sums[name]).max(initial=0.0), np.abs(own[name]).max(initial=0.0)))
         if size and float(np.linalg.eigvalsh((sums[name] - own[name]) / size).min()) < -SLACK:
             return f"'{name}' is less than this site's own"
     return None

@@ -44,7 +44,8 @@ def within(values: Array, low: Array, high: Array) -> Array:
 
 def refuse_chosen(task: "SummaryStatistics", model: Payload, scrutiny: Scrutiny) -> None:
     """Raises SiteRefusal unless the brackets are those that follow from the pooled counts, which this site's own must be in."""
-    if model.meta.get("sites", 0) < scrutiny.limits.min_sites:
+    sites = model.meta.get("sites")
+    if type(sites) is not int or sites < scrutiny.limits.min_sites:
         raise SiteRefusal(
             "Too few sites take part (rule min_sites): what a site sends could be told from the pooled counts.", code="min-sites"
         )
@@ -52,8 +53,7 @@ def refuse_chosen(task: "SummaryStatistics", model: Payload, scrutiny: Scrutiny)
         raise _refusal("this site has sent nothing that they could follow from")
     own, before = scrutiny.update.arrays, scrutiny.model
     if before is None:
-        shapes = {name: array.shape for name, array in own.items()}
-        require(model.arrays, {name: shapes[name] for name in ("rows", "cells", *(name for name in shapes if name.startswith("levels:")))})
+        require(model.arrays, {name: array.shape for name, array in own.items() if name != "extremes"})
         known = task.numeric_known(model.arrays)
         less = model.arrays["rows"] < own["rows"]
         fewer = bool(less.any() or (model.arrays["cells"][known, :, 0] < own["cells"][known, :, 0]).any())
