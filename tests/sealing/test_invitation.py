@@ -147,6 +147,7 @@ def test_neither_card_can_be_swapped() -> None:
     refused(lambda: check_answer(INVITATION, COORDINATOR, thief, ANSWER), "mac")
     false_coordinator = named_as(COORDINATOR).card
     refused(lambda: request(INVITATION, false_coordinator, JOINER), "not-invited")
+    refused(lambda: answer(INVITATION, false_coordinator, JOINER, True), "not-invited")
     refused(lambda: check_answer(INVITATION, false_coordinator, JOINER, ANSWER), "not-invited")
 
 

@@ -162,6 +162,7 @@ def test_a_chain_stays_with_its_site() -> None:
     body = body_of(CARDS[1]) | {"uid": stranger.card.uid}
     other = sign("card", body, KEYS[1].signing, KEYS[0].signing).text
     refused(lambda: follow(CARDS[0], [CARDS[0], other]), "chain")
+    refused(lambda: follow(None, [CARDS[0], other]), "chain")
     refused(lambda: follow(stranger.card, [CARDS[0]]), "chain")
     refused(lambda: follow(stranger.card, CARDS[:2]), "chain")
 

@@ -131,6 +131,8 @@ def test_only_the_coordinator_signs() -> None:
     forged = Manifest.parse(sign("manifest", body_of(MANIFEST), stranger.signing).text)
     assert forged == MANIFEST, "by its hash"
     refused(lambda: accept(forged), "signature")
+    misnamed = Manifest.parse(sign("manifest", body_of(MANIFEST) | {"coordinator": WORLD.first.card.hash}, WORLD.coordinator.signing).text)
+    refused(lambda: accept(misnamed, forged_view(manifest=misnamed.hash)), "signature")
     others, view = next_manifest(None, keys=stranger, chain=[stranger.card])
     refused(lambda: accept(others, view), "chain")
 
