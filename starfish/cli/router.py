@@ -137,6 +137,22 @@ def doctor(session: Session) -> None:
         raise typer.Exit(FAILED)
 
 
+@command(app, "attack-demo", home=False)
+def attack_demo(session: Session) -> None:
+    """Play an attacker who owns a Routing Server, against three sites made for it; about a minute. Ends with 1 where one goes unnoticed."""
+    from starfish.cli.attack.demo import play, view
+    from starfish.cli.attack.world import DemoFailed
+
+    try:
+        played = play(session.note)
+    except DemoFailed as error:
+        typer.echo(f"Error: {printable(str(error))}", err=True)
+        raise typer.Exit(FAILED) from None
+    session.result(played, view)
+    if not played["held"]:
+        raise typer.Exit(FAILED)
+
+
 @contextmanager
 def _router() -> Iterator[None]:
     """The router's settings and database; what is wrong with them is a sentence."""

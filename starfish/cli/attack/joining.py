@@ -65,8 +65,9 @@ def _show_false_cards_of_its_own(world: World) -> Outcome:
 
 
 def _rotated_participant(world: World, study: Study) -> Sequence[Rule]:
-    false = forging.rotation(world.south.home.keys.current().card)
-    return [json_answers("GET", "sites/cards/", lambda cards: [*cards, false.card.text], sites=["North"])]
+    true = world.south.home.keys.current().card
+    false = forging.rotation(true)
+    return [json_answers("GET", "sites/cards/", lambda cards: [*cards, false.card.text] if true.text in cards else cards, sites=["North"])]
 
 
 def _rotated_coordinator(world: World, study: Study) -> Sequence[Rule]:

@@ -70,15 +70,19 @@ class Proxy:
             self._rules = before
 
     def handle(self, request: Request, upstream: Forward) -> Answer:
+        """Under the rules that hold when there is an answer, where it was waited for."""
+
         def recorded(request: Request) -> Answer:
             answer = upstream(request)
             self.recorded.append(Exchange(request=request, answer=answer))
             return answer
 
-        forward: Forward = recorded
+        waiting = request.header("if-none-match") is not None
+        answer = recorded(self._hasty(request)) if waiting else None
+        forward: Forward = recorded if answer is None else lambda _: answer
         for rule in self._rules:
             forward = partial(_ruled, rule, forward)
-        return forward(self._hasty(request))
+        return forward(request)
 
     def _hasty(self, request: Request) -> Request:
         """A wait that is short enough for what the attacker has in mind."""

@@ -5,19 +5,23 @@ from collections.abc import Callable, Sequence
 from starfish.cli.attack.attack import Attack
 from starfish.cli.attack.database import Row
 from starfish.cli.attack.scenes import UNTOUCHED, in_batch
-from starfish.cli.attack.traffic import Rule, runs
+from starfish.cli.attack.traffic import Rule, requests, runs
 from starfish.cli.attack.world import Study, World
 
+Change = Callable[[Row], Row]
 BEGUN = ("updates/*/*.update", "models/*.model", "report.json")
 """Rows may have been read; nothing was computed from them."""
 
 
-def _told(title: str, does: str, *, notices: str, names: str, change: Callable[[Row], Row], nothing: Sequence[str]) -> Attack:
-    """In every run that one site is shown of the batch that is about to be opened."""
+def _told(
+    title: str, does: str, *, notices: str, names: str, change: Change, nothing: Sequence[str], steps: Change | None = None
+) -> Attack:
+    """In every run that one site is shown of the batch that is about to be opened. `steps`: makes its steps fit the truth again."""
 
     def rules(world: World, study: Study) -> Sequence[Rule]:
-        first = study.batch + 1
-        return [runs(study.id, lambda run: change(run) if run["batch"] >= first else run, sites=[notices])]
+        number = study.batch + 1
+        shown = runs(study.id, lambda run: change(run) if run["batch"] == number else run, sites=[notices])
+        return [shown] if steps is None else [requests("POST", r"runs/\d+/step/", steps, sites=[notices]), shown]
 
     return in_batch(title, does, notices=notices, names=names, rules=rules, nothing=nothing)
 
@@ -37,6 +41,10 @@ def _success_after_round_1(run: Row) -> Row:
 def _next_task_after_round_1(run: Row) -> Row:
     first = run["tasks"][0]
     return run if first["config"]["current_round"] == 1 else {**run, "cur_seq": 2, "tasks": [_round_1(first), *run["tasks"][1:]]}
+
+
+def _in_round_2(step: Row) -> Row:
+    return {**step, "task_seq": 1, "round_seq": 2} if step["task_seq"] == 2 else step
 
 
 def _round_1(task: Row) -> Row:
@@ -96,6 +104,7 @@ ATTACKS = (
         notices="South",
         names="says that task 1 ended with round 1, and the global model of that round does not",
         change=_next_task_after_round_1,
+        steps=_in_round_2,
         nothing=("updates/2-1/*.update", "updates/1-2/*.update", "report.json"),
     ),
     _told(

@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 
-from starfish.cli.attack import canaries
+from starfish.cli.attack.canaries import OPEN, SEALED, SITES, Canaries
 from starfish.cli.attack.database import Database
 from starfish.cli.attack.processes import django, starfish, stop
 from starfish.cli.attack.proxy import Proxy
@@ -31,11 +31,12 @@ class DemoFailed(Exception):
 
 @dataclass(kw_only=True)
 class Study:
-    """A project of all three. `batch`: the last one that was opened in earnest."""
+    """A project of all three. `batch`: the last one that its coordinator has opened."""
 
     world: "World"
     name: str
     id: int
+    canaries: Canaries
     batch: int = 0
 
     def start(self) -> int:
@@ -47,8 +48,17 @@ class Study:
         """A batch that nobody disturbs, to its end. Raises DemoFailed."""
         batch = self.start()
         self.world.wait_for(lambda: self.ended(batch), f"batch {batch} of '{self.name}' to end")
-        for site in canaries.SITES:
+        for site in SITES:
             self.world.wait_for((self.folder(site, batch) / "report.json").exists, f"the report of {site}")
+        return batch
+
+    def fail(self) -> int:
+        """A batch that fails at South, because of a row there. Raises DemoFailed."""
+        data = self.world.data("South", self.canaries)
+        self.canaries.write_data(data, "South", spoilt=True)
+        batch = self.start()
+        self.world.wait_for(self.ended, "the batch to fail")
+        self.canaries.write_data(data, "South")
         return batch
 
     def ended(self, batch: int | None = None) -> bool:
@@ -110,13 +120,18 @@ class World:
 
     @cached_property
     def failed(self) -> int:
-        """The batch of the study that failed at South, because of a row there."""
-        data = self.folder / "South.csv"
-        canaries.write_data(data, "South", spoilt=True)
-        batch = self.study.start()
-        self.wait_for(self.study.ended, "the batch to fail")
-        canaries.write_data(data, "South")
-        return batch
+        """The batch of the study that failed at South."""
+        return self.study.fail()
+
+    @cached_property
+    def by_name(self) -> Study:
+        """What is not sealed, for comparison: an honest batch, and one that failed."""
+        made = self.made("open-study", OPEN, sealed=False)
+        for member in SITES[1:]:
+            self.sites[member].projects.join(made.name, dataset=OPEN.dataset)
+        made.run()
+        made.fail()
+        return made
 
     @property
     def before_other(self) -> Database:
@@ -127,22 +142,25 @@ class World:
     def _before_other(self) -> Database:
         return Database(path=self.folder / "before-other.sqlite3", artifacts=self.database.artifacts)
 
-    def sealed(self, name: str, members: tuple[str, ...] = canaries.SITES[1:]) -> Study:
+    def sealed(self, name: str, members: tuple[str, ...] = SITES[1:]) -> Study:
         """By invitation, one after the other: the lines go from hand to hand, past the Routing Server."""
         made = self.made(name)
         for member in members:
-            self.sites[member].projects.join(self.invited(made, member), dataset="patients")
+            self.sites[member].projects.join(self.invited(made, member), dataset=SEALED.dataset)
             self.north.projects.approve(name)
         return made
 
-    def made(self, name: str, *, sealed: bool = True) -> Study:
+    def made(self, name: str, canaries: Canaries = SEALED, *, sealed: bool = True) -> Study:
         """A project of the coordinator alone."""
         file = canaries.project_file(self.folder, name)
-        page = self.north.projects.create(file, dataset="patients", sealed=sealed).project
-        return Study(world=self, name=name, id=page.id)
+        page = self.north.projects.create(file, dataset=canaries.dataset, sealed=sealed).project
+        return Study(world=self, name=name, id=page.id, canaries=canaries)
 
     def invited(self, study: Study, member: str) -> str:
         return self.north.projects.invite(study.name, site=member).line
+
+    def data(self, site: str, canaries: Canaries) -> Path:
+        return self.folder / f"{site}-{canaries.dataset}.csv"
 
     def new_name(self) -> str:
         self._names += 1
@@ -185,7 +203,7 @@ def world() -> Iterator[World]:
         stack.callback(lambda: stop(made.processes[::-1]))
         made.processes.append(starfish(["router", "serve", "--bind", f"127.0.0.1:{port}"], folder / "server.log", settings))
         made.wait_for(lambda: _healthy(port), "the Routing Server", READY_S)
-        for name in canaries.SITES:
+        for name in SITES:
             stack.callback(_enrolled(made, name).close)
         for name, site in made.sites.items():
             up = ["site", "up", "--no-portal", "--home", str(site.home.path)]
@@ -202,9 +220,10 @@ def _enrolled(made: World, name: str) -> Site:
     site = Site.enrol(made.folder / name, router=made.proxy.url, code=code, name=name, policy="open")
     made.sites[name] = site
     made.proxy.sites = {**made.proxy.sites, f"Bearer {site.home.secret(site.config)}": name}
-    data = made.folder / f"{name}.csv"
-    canaries.write_data(data, name)
-    site.datasets.add("patients", data)
+    for canaries in (SEALED, OPEN):
+        data = made.data(name, canaries)
+        canaries.write_data(data, name)
+        site.datasets.add(canaries.dataset, data)
     return site
 
 

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 
 POLL_S = 0.3
 REPORT_S = 20.0  # how long a site that is up may take for its report once the batch has ended
+NO_REASON = (
+    "It has given no reason: it was stopped, or did not believe what it was told, and says so to its own people, or the Routing Server "
+    "has kept its reason."
+)
 FOREIGN = re.compile(r"[^\w .-]")  # what may not be in a file's name
 FAILING = (RunStatus.FAILED, RunStatus.PENDING_FAILED)
 STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00 ")  # what a line of our own controllers' begins with
@@ -263,6 +267,8 @@ class RunActions:
                 place: _message(path, wrapping, place[1:], places[place]) for match, path in stored if (place := _place(match)) in places
             }
         reasons = {run: message for (run, _, _), message in given.items()}
+        if wrapping.proves and not reasons:
+            reasons = {site.run: NO_REASON for site in state.sites if site.role != "coordinator"}
         return replace(state, sites=[replace(site, reason=reasons.get(site.run)) for site in state.sites])
 
     def _logs(self, state: BatchState) -> list[SiteLog]:
@@ -420,5 +426,7 @@ def _message(path: Path, wrapping: "Wrapping", at: tuple[int, int], sender: str)
 
     try:
         return str(json.loads(wrapping.read_notice(at, sender, path.read_bytes()))["message"])
-    except (ValueError, KeyError, TypeError, Untrusted):
+    except Untrusted as error:
+        return f"Its reason is refused: {error}"
+    except (ValueError, KeyError, TypeError):
         return "its notice can't be read"

@@ -166,7 +166,9 @@ def reason_of(batch: Batch, run: Run) -> str | None:
             if file.name.endswith(FAILURE):
                 try:
                     return str(json.loads(batch.wrapping.read_notice(run.position, run.site_uid, file.read_bytes()))["message"])
-                except (ValueError, KeyError, TypeError, Untrusted):
+                except Untrusted as error:
+                    return f"its reason is refused: {error}"
+                except (ValueError, KeyError, TypeError):
                     return "its notice can't be read"
     return None
 

@@ -7,6 +7,7 @@ from starfish.controller.trust.admission import admit, refuse_strangers
 from starfish.controller.trust.errors import Untrusted
 from starfish.controller.trust.store import SealedProject
 from starfish.controller.trust.wrapping import Plain
+from starfish.protocol.run_state import RunStatus
 
 
 def verify(batch: Batch, view: View) -> None:
@@ -27,7 +28,7 @@ def _sealed(batch: Batch, view: View, project: SealedProject) -> None:
         )
     try:
         sealed = admit(batch.trusted, project, own, batch.identity, batch.folder)
-        if own.coordinates:
+        if own.coordinates and own.status is not RunStatus.SUCCESS:  # then it is about what is here already, and the others are not shown
             refuse_strangers(sealed, view.batch, names(batch))
     except Untrusted as error:
         raise RunFailed(str(error), code=error.code) from error

@@ -66,6 +66,8 @@ class Wrapping(ABC):
 
     lines_bytes: int
     """Of plain lines that go at once."""
+    proves: bool
+    """Whether what comes is known to be its sender's."""
 
     @abstractmethod
     def outgoing(self, kind: Kind, at: Position, file: Path, sha256: str, *, parent: Position | None) -> Outgoing:
@@ -111,7 +113,7 @@ class Wrapping(ABC):
 class Plain(Wrapping):
     """Of a by-name project: nothing is hidden, nothing proved."""
 
-    lines_bytes = 64 * 1024
+    lines_bytes, proves = 64 * 1024, False
 
     def outgoing(self, kind: Kind, at: Position, file: Path, sha256: str, *, parent: Position | None) -> Outgoing:
         return Outgoing(path=file, size=file.stat().st_size, sha256=sha256)
@@ -165,7 +167,7 @@ class Sealed(Wrapping):
     store: TrustStore
     folder: BatchFolder
 
-    lines_bytes = 40 * 1024
+    lines_bytes, proves = 40 * 1024, True
 
     def outgoing(self, kind: Kind, at: Position, file: Path, sha256: str, *, parent: Position | None) -> Outgoing:
         target = self._outbox / f"{kind}-{at[0]}-{at[1]}.envelope"
@@ -227,7 +229,9 @@ class Sealed(Wrapping):
                 except (SealingError, Untrusted) as error:
                     texts.append(f"(lines that are not this site's were put here: {error})\n")
                     continue
-                if opened.number <= last:
+                if opened.number <= last:  # the same again is what a site does whose lines were not known to have arrived
+                    if opened.number < last:
+                        texts.append("(the Routing Server has put lines here that belong further up)\n")
                     continue
                 if opened.number > last + 1:
                     texts.append(f"(the Routing Server has withheld {opened.number - last - 1} batches of lines here)\n")
