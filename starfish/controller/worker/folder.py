@@ -81,7 +81,8 @@ class BatchFolder:
     def let_go(self, task_seq: int, round_seq: int, site: str) -> None:
         """The large files of rounds that are over: models but the last three, what others sent, and envelopes, which have arrived.
 
-        A hundred such would fill a disk. The Routing Server has them. What this site itself has sent stays, and round 1's updates, of which the report tells.
+        A hundred such would fill a disk. The Routing Server has them. What this site itself has sent stays, and round 1's updates, of which
+        the report tells.
         """
         old = [self.model(task_seq, round_seq - 3), *(self.path / "sealed").glob(f"*-{task_seq}-{round_seq - 1}.envelope")]
         if round_seq > 2:
