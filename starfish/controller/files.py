@@ -37,9 +37,11 @@ def write_pieces(path: Path, pieces: Iterable[bytes | memoryview], *, mode: int 
     return Written(size=size, sha256=digest.hexdigest())
 
 
-def write_json(path: Path, value: Any) -> None:
-    """As `write_durably`, for people to read."""
-    write_durably(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
+def write_json(path: Path, value: Any, *, durable: bool = True) -> None:
+    """For people to read; `durable`: as `write_durably`, else a power cut may take it, and nothing less may."""
+    data = (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()
+    with _replacing(path, 0o600, durable=durable) as descriptor:
+        _write_all(descriptor, data)
 
 
 def read_object(path: Path) -> dict[str, Any]:

@@ -215,9 +215,8 @@ def _lines(batch: Batch, own: Run) -> Told:
 
 
 def _heard(batch: Batch, told: Told) -> None:
-    if told.plain and batch.wrapping is not None:
+    if told.plain:
         batch.sent(told.plain)
-        batch.wrapping.heard(told)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -90,10 +90,6 @@ class Wrapping(ABC):
         """Lines as they are sent; those that were not acknowledged come again as they were."""
 
     @abstractmethod
-    def heard(self, told: Told) -> None:
-        """They have arrived."""
-
-    @abstractmethod
     def read_lines(self, sender: str, entries: Iterable[tuple[Position, str]]) -> list[str]:
         """What a site has told, in order; `entries`: places and what stands there."""
 
@@ -132,9 +128,6 @@ class Plain(Wrapping):
 
     def tell(self, at: Position, lines: str) -> Told:
         return Told(plain=lines, wire=lines)
-
-    def heard(self, told: Told) -> None:
-        """Nothing was kept."""
 
     def read_lines(self, sender: str, entries: Iterable[tuple[Position, str]]) -> list[str]:
         return [text for _, text in entries]
@@ -180,7 +173,7 @@ class Sealed(Wrapping):
             with file.open("rb", buffering=0) as source, replacing(target, durable=False) as opened:
                 made = seal(source, opened, context, self._recipients(kind), self.own.signing)
             sealed = Outgoing(path=target, size=made.size, sha256=made.sha256)
-            write_json(_record(target), {"made_of": made_of, "size": made.size, "sha256": made.sha256})
+            write_json(_record(target), {"made_of": made_of, "size": made.size, "sha256": made.sha256}, durable=False)
         if kind == "model":
             _write_digest(file, sealed.sha256)
         return sealed
@@ -213,15 +206,13 @@ class Sealed(Wrapping):
         number = pending["number"] + 1
         sealed = seal_bytes(lines.encode(), self._context("lines", at, number=number), self._recipients("lines"), self.own.signing)
         told = Told(plain=lines, wire=base64.b64encode(sealed).decode())
-        write_json(self._lines_file, {"number": number, "plain": told.plain, "wire": told.wire})
+        write_json(self._lines_file, {"number": number, "plain": told.plain, "wire": told.wire}, durable=False)
         return told
 
-    def heard(self, told: Told) -> None:
-        if told.plain:
-            write_json(self._lines_file, {"number": self._pending()["number"], "plain": "", "wire": ""})
-
     def read_lines(self, sender: str, entries: Iterable[tuple[Position, str]]) -> list[str]:
-        texts, last = [], 0
+        texts: list[str] = []
+        seen: dict[int, str] = {}
+        last = 0
         for at, wire in entries:
             for line in wire.split():
                 try:
@@ -229,13 +220,18 @@ class Sealed(Wrapping):
                 except (SealingError, Untrusted) as error:
                     texts.append(f"(lines that are not this site's were put here: {error})\n")
                     continue
-                if opened.number <= last:  # the same again is what a site does whose lines were not known to have arrived
-                    if opened.number < last:
-                        texts.append("(the Routing Server has put lines here that belong further up)\n")
+                number = opened.number
+                before = seen.setdefault(number, line)
+                if number > last + 1:
+                    texts.append(f"(the Routing Server has withheld {number - last - 1} batches of lines here)\n")
+                elif before != line:
+                    texts.append(f"(the site tells number {number} anew: it was cut off, and counts again from what it has kept)\n")
+                elif number < last:
+                    texts.append("(the Routing Server has put lines here that belong further up)\n")
                     continue
-                if opened.number > last + 1:
-                    texts.append(f"(the Routing Server has withheld {opened.number - last - 1} batches of lines here)\n")
-                last = opened.number
+                elif number == last:  # what a site does whose lines were not known to have arrived
+                    continue
+                last = max(last, number)
                 texts.append(text.decode("utf-8", "replace"))
         return texts
 
@@ -255,10 +251,8 @@ class Sealed(Wrapping):
 
     def _sealed_before(self, target: Path, made_of: Mapping[str, Any]) -> Outgoing | None:
         """The same, where it was sealed already; what a power cut has taken of it is sealed anew."""
-        if not (record := _record(target)).exists() or not target.exists():
-            return None
-        known = json.loads(record.read_bytes())
-        if known["made_of"] != made_of or sha256_of(target) != known["sha256"]:
+        known = _kept(_record(target))
+        if known is None or known["made_of"] != made_of or not target.exists() or sha256_of(target) != known["sha256"]:
             return None
         return Outgoing(path=target, size=known["size"], sha256=known["sha256"])
 
@@ -320,8 +314,8 @@ class Sealed(Wrapping):
 
     def _own_update(self, at: Position) -> str | None:
         """What this site has sent in a round, by its digest: the round's global model must be of it."""
-        record = _record(self._outbox / f"update-{at[0]}-{at[1]}.envelope")
-        return str(json.loads(record.read_bytes())["sha256"]) if record.exists() else None
+        record = _kept(_record(self._outbox / f"update-{at[0]}-{at[1]}.envelope"))
+        return record["sha256"] if record else None
 
     def _digests_of_updates(self, at: Position) -> list[str]:
         found = (_read_digest(file) for _, file in self.folder.updates(*at))
@@ -342,10 +336,17 @@ class Sealed(Wrapping):
         return self._outbox / "lines.json"
 
     def _pending(self) -> dict[str, Any]:
-        if self._lines_file.exists():
-            return self.folder.read_json(self._lines_file)
         self._lines_file.parent.mkdir(mode=0o700, exist_ok=True)
-        return {"number": 0, "plain": "", "wire": ""}
+        return _kept(self._lines_file) or {"number": 0, "plain": "", "wire": ""}
+
+
+def _kept(file: Path) -> dict[str, Any] | None:
+    """What was written there, if a power cut has left it whole."""
+    try:
+        kept: dict[str, Any] = json.loads(file.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return None
+    return kept
 
 
 def _record(envelope: Path) -> Path:
