@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from starfish.cli.attack.search import numbers
+from starfish.cli.attack.search import numbers_of
 
 SITES = ("North", "South", "West")
 """The first coordinates."""
@@ -84,7 +84,7 @@ class Canaries:
 
 def estimates(report: Path) -> Iterator[tuple[str, str]]:
     """The numbers of a report's regression."""
-    yield from (("an estimate", number) for number in set(numbers(json.loads(report.read_text())["tasks"][0])))
+    yield from (("an estimate", number) for number in set(numbers_of(json.loads(report.read_text())["tasks"][0])))
 
 
 SEALED = Canaries(

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from starfish.cli.attack.attack import Result, attempt
+from starfish.cli.attack.attack import Attack, Result, attempt
 from starfish.cli.attack.catalogue import ATTACKS
 from starfish.cli.attack.reading import Found, read_all, seen
-from starfish.cli.attack.world import world
+from starfish.cli.attack.world import World, world
 from starfish.cli.tables import facts, plain_table
 
 if TYPE_CHECKING:
@@ -18,12 +18,17 @@ def play(note: Callable[[str], None]) -> dict[str, Any]:
     note("A Routing Server, a hostile process in front of it and three sites are started, on loopback, in a folder that goes again.")
     with world() as made:
         made.study  # noqa: B018 - the sites work before anybody attacks them
-        results = []
-        for attack in ATTACKS:
-            results.append(attempt(attack, made))
-            note(f"{len(results)}/{len(ATTACKS)} {attack.title}: {'noticed' if results[-1].held else 'NOT NOTICED'}")
-        note("All that was stored and sent is searched.")
-        found, sights = read_all(made), seen(made)
+        return played(made, ATTACKS, note)
+
+
+def played(made: World, attacks: Sequence[Attack], note: Callable[[str], None]) -> dict[str, Any]:
+    """These attacks, then the search. Raises DemoFailed."""
+    results = []
+    for attack in attacks:
+        results.append(attempt(attack, made))
+        note(f"{len(results)}/{len(attacks)} {attack.title}: {'noticed' if results[-1].held else 'NOT NOTICED'}")
+    note("All that was stored and sent is searched.")
+    found, sights = read_all(made), seen(made)
     return {
         "attacks": [_attack(result) for result in results],
         "search": [_found(it) for it in found],

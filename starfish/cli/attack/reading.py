@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from starfish.cli.attack.canaries import SITES, estimates
-from starfish.cli.attack.search import holds, unfolded
+from starfish.cli.attack.search import found_in, unfolded
 from starfish.cli.attack.world import Study, World
 
 STATES = ("Failed", "Pending Failed", "Standby", "Preparing", "Running", "Pending Success", "Pending Aggregating", "Aggregating", "Success")
@@ -32,12 +32,13 @@ def read_all(world: World) -> list[Found]:
     """After honest batches and failed ones: the whole database, the stored files, the server's log, all traffic."""
     world.failed  # noqa: B018 - the batch that has a reason to tell
     studies = (world.study, world.by_name)
-    haystack = unfolded(everything(world))
+    wanted = [list(_looked_for(world, study)) for study in studies]
+    found = found_in(unfolded(everything(world)), {word for some in wanted for _, word, _ in some})
     kinds: dict[tuple[str, bool], list[int]] = {}
-    for place, study in enumerate(studies):
-        for what, word, leaves in _looked_for(world, study):
+    for place, some in enumerate(wanted):
+        for what, word, leaves in some:
             counts = kinds.setdefault((what, leaves), [0, 0, 0, 0])
-            counts[2 * place] += holds(haystack, word)
+            counts[2 * place] += word in found
             counts[2 * place + 1] += 1
     return [
         Found(what=what, sealed=counts[0], of_sealed=counts[1], open=counts[2], of_open=counts[3], leaves=leaves)

@@ -6,15 +6,17 @@ import hashlib
 import io
 import json
 import re
-import struct
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
+import numpy as np
+
 DEEPEST = 4
 BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{24,}={0,2}")
+NUMBER = re.compile(rb"-?\d+\.\d+(?:e-?\d+)?")
 TOLD = 9
 """Digits that a number must have to say anything: 0.5 stands everywhere."""
 
@@ -22,39 +24,45 @@ TOLD = 9
 def unfolded(pieces: Iterable[bytes]) -> bytes:
     """All of it once, and all that can be unpacked of it."""
     seen: set[bytes] = set()
-    found: list[bytes] = []
-    for piece in pieces:
-        for part in _unfold(piece, 0):
-            if (digest := hashlib.sha256(part).digest()) not in seen:
-                seen.add(digest)
-                found.append(part)
-    return b"\n".join(found)
+    return b"\n".join(part for piece in pieces for part in _unfold(piece, 0, seen))
 
 
-def holds(haystack: bytes, word: str) -> bool:
-    """As text, or as a number in eight bytes, in whichever order they stand."""
-    if word.encode() in haystack:
-        return True
-    with suppress(ValueError):
-        number = float(word)
-        return struct.pack("<d", number) in haystack or struct.pack(">d", number) in haystack
-    return False
+def found_in(haystack: bytes, words: Collection[str]) -> set[str]:
+    """Those that are there: as text; numbers also as eight bytes, in whichever order and wherever they begin."""
+    numbers = {word: float(word) for word in words if NUMBER.fullmatch(word.encode())}
+    found = {word for word in words if word not in numbers and word.encode() in haystack}
+    texts = set(NUMBER.findall(haystack))
+    found |= {word for word, value in numbers.items() if word.encode() in texts or repr(value).encode() in texts}
+    return found | _as_eight_bytes(haystack, numbers)
 
 
-def numbers(value: Any) -> Iterator[str]:
+def numbers_of(document: Any) -> Iterator[str]:
     """The numbers in a document that stand nowhere else by chance."""
-    if isinstance(value, float) and len(repr(value).strip("-0.").replace(".", "")) >= TOLD:
-        yield repr(value)
-    for item in value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ():
-        yield from numbers(item)
+    if isinstance(document, float) and len(repr(document).strip("-0.").replace(".", "")) >= TOLD:
+        yield repr(document)
+    for item in document.values() if isinstance(document, Mapping) else document if isinstance(document, list) else ():
+        yield from numbers_of(item)
 
 
-def _unfold(data: bytes, depth: int) -> Iterator[bytes]:
-    yield data
-    if depth == DEEPEST or not data:
+def _as_eight_bytes(haystack: bytes, numbers: Mapping[str, float]) -> set[str]:
+    values = np.array(list(numbers.values()), dtype="<f8").view("<u8")
+    wanted = np.sort(np.concatenate([values, values.byteswap()]))
+    there: set[int] = set()
+    for start in range(8):
+        whole = (len(haystack) - start) // 8 * 8
+        windows = np.frombuffer(haystack, dtype="<u8", count=max(0, whole) // 8, offset=start if whole > 0 else 0)
+        there |= set(windows[np.isin(windows, wanted)].tolist())
+    return {word for word, value in zip(numbers, values, strict=True) if there & {int(value), int(value.byteswap())}}
+
+
+def _unfold(data: bytes, depth: int, seen: set[bytes]) -> Iterator[bytes]:
+    if not data or (digest := hashlib.sha256(data).digest()) in seen:
         return
-    for inner in (*_zipped(data), *_texts(data), *_decoded(data)):
-        yield from _unfold(inner, depth + 1)
+    seen.add(digest)
+    yield data
+    if depth < DEEPEST:
+        for inner in (*_zipped(data), *_texts(data), *_decoded(data)):
+            yield from _unfold(inner, depth + 1, seen)
 
 
 def _zipped(data: bytes) -> Iterator[bytes]:

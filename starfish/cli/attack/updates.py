@@ -70,23 +70,39 @@ def _swapped(world: World, study: Study) -> Sequence[Rule]:
 
 
 def _of_an_earlier_attempt(world: World) -> Outcome:
-    """The first attempt is broken off; in the second South's update of the first is handed on."""
+    """The first attempt is broken off by West's update, once the coordinator has South's; in the second it gets South's of the first."""
+    folder, south = world.study.folder("North", world.study.batch + 1), world.uid("South")
+
+    def broken(envelope: bytes) -> bytes:
+        world.wait_for((folder / "updates" / "1-1" / f"{south}.update").exists, "South's update")
+        return forging.flipped(envelope)
+
+    return _again(world, sent_files(UPDATE, FIRST, broken, sites=["West"]), "North", "was seen, and this is attempt 1")
+
+
+def _of_an_attempt_never_seen(world: World) -> Outcome:
+    """The first attempt is broken off by South's own update, so that the coordinator has never opened that one as it was."""
+    return _again(world, sent_files(UPDATE, FIRST, forging.flipped, sites=["South"]), "South", "this site's own update is not in it")
+
+
+def _again(world: World, breaking: Rule, notices: str, names: str) -> Outcome:
     study, old = world.study, list[bytes]()
 
     def keep(envelope: bytes) -> bytes:
         old.append(envelope)
         return envelope
 
-    broken = sent_files(UPDATE, FIRST, forging.flipped, sites=["West"])
-    with world.proxy.under(broken, sent_files(UPDATE, FIRST, keep, sites=["South"])):
+    with world.proxy.under(breaking, sent_files(UPDATE, FIRST, keep, sites=["South"])):
         study.start()
         world.wait_for(study.ended, "the first attempt to fail")
-    before = len(study.lines("North"))
+    before = len(study.lines(notices))
     with world.proxy.under(sent_files(UPDATE, FIRST, lambda _: old[0], sites=["South"])):
         world.north.runs.restart(str(study.id))
-        words = heard(study, "North", "was seen, and this is attempt 1")
+        words = heard(study, notices, names)
         study.calm()
-    return Outcome(words=words[before:], computed=left(world, study.folder("North"), ("models/*.model", "report.json")))
+    return Outcome(
+        words=words[before:], computed=left(world, study.folder(notices), ("models/*.model", "updates/1-2/*.update", "report.json"))
+    )
 
 
 DAMAGED = "The update of task 1, round 1, by 'South' does not open: it was sealed to somebody else, damaged or cut"
@@ -138,6 +154,13 @@ ATTACKS = (
         notices="North",
         names="was seen, and this is attempt 1",
         carry_out=_of_an_earlier_attempt,
+    ),
+    Attack(
+        title="replay an update that the coordinator has never seen",
+        does="keeps South's update of the first attempt, and hands it on in the second",
+        notices="South",
+        names="this site's own update is not in it",
+        carry_out=_of_an_attempt_never_seen,
     ),
     _update(
         "sign an update anew as the attacker",
