@@ -37,11 +37,9 @@ def write_pieces(path: Path, pieces: Iterable[bytes | memoryview], *, mode: int 
     return Written(size=size, sha256=digest.hexdigest())
 
 
-def write_json(path: Path, value: Any, *, durable: bool = True) -> None:
-    """For people to read; `durable`: as `write_durably`, else a power cut may take it, and nothing less may."""
-    data = (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()
-    with _replacing(path, 0o600, durable=durable) as descriptor:
-        _write_all(descriptor, data)
+def write_json(path: Path, value: Any) -> None:
+    """As `write_durably`, for people to read."""
+    write_durably(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
 
 
 def read_object(path: Path) -> dict[str, Any]:
@@ -92,15 +90,27 @@ def locked(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def replacing(path: Path, *, mode: int = 0o600, durable: bool = True) -> Iterator[BinaryIO]:
-    """A file to write to, which takes the place of `path` where the block ends without an error; `durable`: as `write_durably` does."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with _replacing(path, mode, durable=durable) as descriptor, os.fdopen(os.dup(descriptor), "wb") as file:
+def overwriting(path: Path, *, mode: int = 0o600) -> Iterator[BinaryIO]:
+    """A file to write over what `path` holds, and nothing is waited for: whoever reads it has to know its digest.
+
+    A large file costs a fraction of a new one: the system's memory that it lies in is used again.
+    """
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT, mode), "wb", buffering=1 << 18) as file:
         yield file
+        file.truncate()
+
+
+def overwrite(path: Path, data: bytes, *, mode: int = 0o600) -> None:
+    """The same of a few bytes of JSON, in one call: a process that is killed leaves the old ones or the new ones, spaces behind them."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, mode)
+    try:
+        os.write(descriptor, data.ljust(os.fstat(descriptor).st_size))
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager
-def _replacing(path: Path, mode: int, *, durable: bool = True) -> Iterator[int]:
+def _replacing(path: Path, mode: int) -> Iterator[int]:
     """The descriptor of a new file, which takes the place of `path` where the block ends without an error."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with suppress(FileNotFoundError):
@@ -109,8 +119,7 @@ def _replacing(path: Path, mode: int, *, durable: bool = True) -> Iterator[int]:
     try:
         try:
             yield descriptor
-            if durable:
-                os.fsync(descriptor)
+            os.fsync(descriptor)
         finally:
             os.close(descriptor)
         os.replace(temporary, path)
@@ -118,8 +127,7 @@ def _replacing(path: Path, mode: int, *, durable: bool = True) -> Iterator[int]:
         with suppress(FileNotFoundError):
             temporary.unlink()
         raise
-    if durable:
-        sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def _write_all(descriptor: int, data: bytes | memoryview) -> None:

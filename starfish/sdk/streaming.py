@@ -21,7 +21,7 @@ class ArtifactStream:
         self._transport, self._path = transport, path
         self._connection = ExitStack()
         self._pieces: Iterator[bytes] | None = None
-        self._ready = b""
+        self._ready, self._at = b"", 0
         self._arrived, self._etag, self._size = 0, "", 0
 
     def __enter__(self) -> Self:
@@ -32,9 +32,10 @@ class ArtifactStream:
 
     def read(self, size: int) -> bytes:
         """At most so many bytes; none at the end alone. Raises RouterUnreachable, Problem."""
-        if not self._ready:
-            self._ready = self._next()
-        part, self._ready = self._ready[:size], self._ready[size:]
+        if self._at == len(self._ready):
+            self._ready, self._at = self._next(), 0
+        part = self._ready[self._at : self._at + size]
+        self._at += len(part)
         return part
 
     def _next(self) -> bytes:

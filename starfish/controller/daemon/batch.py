@@ -77,6 +77,8 @@ class Batch:
         self.folder.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._unsent = self.folder.path / "public.log"
         self.worker: Worker | None = None
+        self.told_at = 0.0
+        """When lines were told last, by the monotonic clock."""
         self.digests: dict[Path, str] = {}
         """Of the files that the worker has written, as it says."""
         self.identity = _identity(run)

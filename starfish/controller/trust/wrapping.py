@@ -1,6 +1,7 @@
 """What goes to the Routing Server and comes from it: as it is in by-name projects, in envelopes in sealed ones.
 
-Outgoing files are sealed once, kept in `sealed/` of the batch's folder, and sent again as they were. Beside each global model stands
+Outgoing files are sealed once, kept in `sealed/` of the batch's folder until the next round's take their place, and sent again as they
+were. Beside each global model stands
 the digest of the envelope that it came in (`.seal`): what the next ones must refer to.
 """
 
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from starfish.controller.files import replacing, sha256_of, write_json
+from starfish.controller.files import overwrite, overwriting, sha256_of
 from starfish.controller.trust.errors import Untrusted
 from starfish.controller.trust.store import TrustStore
 from starfish.controller.worker.folder import BatchFolder
@@ -163,17 +164,18 @@ class Sealed(Wrapping):
     lines_bytes, proves = 40 * 1024, True
 
     def outgoing(self, kind: Kind, at: Position, file: Path, sha256: str, *, parent: Position | None) -> Outgoing:
-        target = self._outbox / f"{kind}-{at[0]}-{at[1]}.envelope"
+        target, record = self._outbox / f"{kind}.envelope", self._record(kind, at)
         base = self._digest(self.folder.model(*parent)) if parent else None
         updates = sorted(self._digests_of_updates(at)) if kind == "model" else []
         made_of = {"plain": sha256, "base": base, "updates": updates, "attempt": self.store.attempt(self.order.hash)}
-        sealed = self._sealed_before(target, made_of)
+        sealed = self._sealed_before(target, record, made_of)
         if sealed is None:
             context = self._context(kind, at, base=base, commits=padded_commits(updates) if kind == "model" else ())
-            with file.open("rb", buffering=0) as source, replacing(target, durable=False) as opened:
+            self._outbox.mkdir(mode=0o700, exist_ok=True)
+            with file.open("rb", buffering=0) as source, overwriting(target) as opened:
                 made = seal(source, opened, context, self._recipients(kind), self.own.signing)
             sealed = Outgoing(path=target, size=made.size, sha256=made.sha256)
-            write_json(_record(target), {"made_of": made_of, "size": made.size, "sha256": made.sha256}, durable=False)
+            overwrite(record, json.dumps({"made_of": made_of, "size": made.size, "sha256": made.sha256}).encode())
         if kind == "model":
             _write_digest(file, sealed.sha256)
         return sealed
@@ -206,7 +208,7 @@ class Sealed(Wrapping):
         number = pending["number"] + 1
         sealed = seal_bytes(lines.encode(), self._context("lines", at, number=number), self._recipients("lines"), self.own.signing)
         told = Told(plain=lines, wire=base64.b64encode(sealed).decode())
-        write_json(self._lines_file, {"number": number, "plain": told.plain, "wire": told.wire}, durable=False)
+        overwrite(self._lines_file, json.dumps({"number": number, "plain": told.plain, "wire": told.wire}).encode())
         return told
 
     def read_lines(self, sender: str, entries: Iterable[tuple[Position, str]]) -> list[str]:
@@ -244,14 +246,13 @@ class Sealed(Wrapping):
         return at[1] >= task["config"]["total_round"] or (isinstance(stamp, dict) and stamp.get("done") is True)
 
     def begin_anew(self) -> None:
-        for file in self._outbox.glob("*.envelope"):
-            _record(file).unlink(missing_ok=True)
-            file.unlink()
+        for record in self._outbox.glob("*-*-*.json"):
+            record.unlink()
         self.store.begin_attempt(self.order.hash)
 
-    def _sealed_before(self, target: Path, made_of: Mapping[str, Any]) -> Outgoing | None:
+    def _sealed_before(self, target: Path, record: Path, made_of: Mapping[str, Any]) -> Outgoing | None:
         """The same, where it was sealed already; what a power cut has taken of it is sealed anew."""
-        known = _kept(_record(target))
+        known = _kept(record)
         if known is None or known["made_of"] != made_of or not target.exists() or sha256_of(target) != known["sha256"]:
             return None
         return Outgoing(path=target, size=known["size"], sha256=known["sha256"])
@@ -314,7 +315,7 @@ class Sealed(Wrapping):
 
     def _own_update(self, at: Position) -> str | None:
         """What this site has sent in a round, by its digest: the round's global model must be of it."""
-        record = _kept(_record(self._outbox / f"update-{at[0]}-{at[1]}.envelope"))
+        record = _kept(self._record("update", at))
         return record["sha256"] if record else None
 
     def _digests_of_updates(self, at: Position) -> list[str]:
@@ -326,6 +327,10 @@ class Sealed(Wrapping):
         if digest is None:
             raise Untrusted("The global model that this one follows from is not here, so nothing can be told of it.", code="no-parent")
         return digest
+
+    def _record(self, kind: Kind, at: Position) -> Path:
+        """Of what an envelope was made, and its digest."""
+        return self._outbox / f"{kind}-{at[0]}-{at[1]}.json"
 
     @property
     def _outbox(self) -> Path:
@@ -349,19 +354,13 @@ def _kept(file: Path) -> dict[str, Any] | None:
     return kept
 
 
-def _record(envelope: Path) -> Path:
-    return envelope.with_suffix(".json")
-
-
 def _beside(file: Path) -> Path:
     return file.with_name(f"{file.name}.seal")
 
 
 def _write_digest(file: Path, sha256: str) -> None:
     """Not waited for: where a power cut takes it the file is fetched again."""
-    part = file.with_name(f".{file.name}.seal")
-    part.write_text(sha256)
-    part.replace(_beside(file))
+    _beside(file).write_text(sha256)
 
 
 def _read_digest(file: Path) -> str | None:

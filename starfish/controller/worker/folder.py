@@ -79,12 +79,11 @@ class BatchFolder:
         return (max(rounds), self.model(task_seq, max(rounds))) if rounds else None
 
     def let_go(self, task_seq: int, round_seq: int, site: str) -> None:
-        """The large files of rounds that are over: models but the last three, what others sent, and envelopes, which have arrived.
+        """The large files of rounds that are over: models but the last three, and what others sent. A hundred such would fill a disk.
 
-        A hundred such would fill a disk. The Routing Server has them. What this site itself has sent stays, and round 1's updates, of which
-        the report tells.
+        The Routing Server has them. What this site itself has sent stays, and round 1's updates, of which the report tells.
         """
-        old = [self.model(task_seq, round_seq - 3), *(self.path / "sealed").glob(f"*-{task_seq}-{round_seq - 1}.envelope")]
+        old = [self.model(task_seq, round_seq - 3)]
         if round_seq > 2:
             old += [file for uid, file in self.updates(task_seq, round_seq - 1) if uid != site]
         for file in old:

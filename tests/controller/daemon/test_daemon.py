@@ -90,7 +90,8 @@ def test_whatever_left_is_in_the_journal(world: World) -> None:
     assert member.journal is not None
     until(lambda: any(of == world.router.of("bbbb").id and "success" in text for of, text in world.router.lines))
     what = [departure[0] for departure in member.journal.departures((1, 1))]
-    assert sorted(what) == ["lines"] * 5 + ["update", "update"]
+    assert sorted(what, key=lambda it: it != "update")[:2] == ["update", "update"]
+    assert 1 <= what.count("lines") == len(what) - 2 <= 5, "lines of quick rounds go together"
     run = world.router.of("bbbb").id
     kept = [len(one.data) for one in world.router.files if one.run == run] + [len(text) for of, text in world.router.lines if of == run]
     assert sorted(kept) == sorted(departure[2] for departure in member.journal.departures((1, 1)))
