@@ -99,9 +99,7 @@ def remove(session: Session, project: Ref, site: Annotated[str, typer.Option("--
 @command(app)
 def join(
     session: Session,
-    name: Annotated[
-        str, typer.Argument(metavar="INVITATION", help="An invitation's line, or a project's name; - reads it from stdin.")
-    ],
+    name: Annotated[str, typer.Argument(metavar="INVITATION", help="An invitation's line, or a project's name; - reads it from stdin.")],
     dataset: Annotated[str, typer.Option("--dataset", metavar="NAME", help="The dataset to take part with.")],
 ) -> None:
     """Join a project with a dataset, by invitation or, where this site's policy allows it, by name."""

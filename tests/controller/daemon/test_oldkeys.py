@@ -7,7 +7,6 @@ from starfish.controller.config import Home, SiteConfig
 from starfish.controller.daemon.oldkeys import OldKeys
 from starfish.controller.trust.keyring import now
 
-
 UID = "9d6a2f0e-5a4c-4c0e-9a57-3a8d8f0c1b2a"
 
 
