@@ -203,7 +203,7 @@ def _starfish(words: list[str], line: str) -> None:
         word, *words = words
         if word.startswith("-") and word != "-":
             name = word.split("=")[0]
-            option = next((it for it in command.params if name in it.opts), None)
+            option = next((it for it in command.params if name in (*it.opts, *it.secondary_opts)), None)
             assert option or name == "--help", f"{line}: {command.name} has no {name}"
             if option and not option.is_flag:
                 words = words[1:]

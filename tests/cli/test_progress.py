@@ -15,7 +15,17 @@ REPORT = ProgressReport(
     id=1, task_seq=1, round_seq=2, at=NOW, round=2, step="train", fraction=0.4, metrics={"loss": 0.3125, "rows": 1200.0}, message="epoch 3"
 )
 SITE = SiteState(
-    run=1, site="North", role="participant", status="Running", task=1, model="M", round=2, total_round=9, since=NOW, progress=REPORT
+    run=1,
+    uid="u",
+    site="North",
+    role="participant",
+    status="Running",
+    task=1,
+    model="M",
+    round=2,
+    total_round=9,
+    since=NOW,
+    progress=REPORT,
 )
 
 
