@@ -200,15 +200,16 @@ class Sealed(Wrapping):
         return self._open_bytes("failure", at, sender, data)
 
     def tell(self, at: Position, lines: str) -> Told:
-        pending = self._pending()
-        if pending["plain"] and lines.startswith(pending["plain"]):
-            return Told(plain=pending["plain"], wire=pending["wire"])
         if not lines:
             return Told(plain="", wire="")
-        number = pending["number"] + 1
+        pending = self._pending()
+        again = pending["plain"] and lines.startswith(pending["plain"])
+        if again and pending["at"] == [*at]:
+            return Told(plain=pending["plain"], wire=pending["wire"])
+        number = pending["number"] if again else pending["number"] + 1
         sealed = seal_bytes(lines.encode(), self._context("lines", at, number=number), self._recipients("lines"), self.own.signing)
         told = Told(plain=lines, wire=base64.b64encode(sealed).decode())
-        overwrite(self._lines_file, json.dumps({"number": number, "plain": told.plain, "wire": told.wire}).encode())
+        overwrite(self._lines_file, json.dumps({"number": number, "at": at, "plain": told.plain, "wire": told.wire}).encode())
         return told
 
     def read_lines(self, sender: str, entries: Iterable[tuple[Position, str]]) -> list[str]:
@@ -227,7 +228,7 @@ class Sealed(Wrapping):
                 if number > last + 1:
                     texts.append(f"(the Routing Server has withheld {number - last - 1} batches of lines here)\n")
                 elif before != line:
-                    texts.append(f"(the site tells number {number} anew: it was cut off, and counts again from what it has kept)\n")
+                    texts.append(f"(the site tells number {number} anew: it was cut off, and did not know what had arrived)\n")
                 elif number < last:
                     texts.append("(the Routing Server has put lines here that belong further up)\n")
                     continue
@@ -342,7 +343,7 @@ class Sealed(Wrapping):
 
     def _pending(self) -> dict[str, Any]:
         self._lines_file.parent.mkdir(mode=0o700, exist_ok=True)
-        return _kept(self._lines_file) or {"number": 0, "plain": "", "wire": ""}
+        return _kept(self._lines_file) or {"number": 0, "at": [], "plain": "", "wire": ""}
 
 
 def _kept(file: Path) -> dict[str, Any] | None:

@@ -1,6 +1,6 @@
 """A Routing Server in memory, as far as sites trust each other across it, that can be rolled back and can lie; and sites that can crash.
 
-Its rules are those of `starfish.router.actions`; `tests/controller/trust/test_fakes.py` holds the two against each other.
+Its rules are those of `starfish.router.actions`.
 """
 
 import copy
