@@ -99,7 +99,8 @@ def _the_same_batch_again(world: World) -> Outcome:
     """The first batch has never been; it is opened again, with its true order."""
     other = world.other
     first = world.database.batch(other.id, 1)
-    with world.database.rolled_back(world.before_other, world.folder / "now"):
+    hidden = runs(other.id, lambda run: None, sites=["North", "West"])  # whoever notices first ends it for all
+    with world.proxy.under(hidden), world.database.rolled_back(world.before_other, world.folder / "now"):
         with _opened(world, other, first, number=1, order=first["order"]) as number:
             words = heard(other, "South", "was rolled back, or restored", number)
     return Outcome(words=words, computed=left(world, other.folder("South", 1), UNTOUCHED))
