@@ -179,7 +179,7 @@ def test_nothing_of_a_real_worker_shows_a_secret(tmp_path: Path, monkeypatch: py
             worker.end()
         worker = Worker(work, (source,))
         try:
-            assert soon(lambda: "is isolated" in (work / "worker.log").read_text() or "isolated:" in (work / "worker.log").read_text())
+            assert soon(lambda: f"worker {worker.pid} is " in (work / "worker.log").read_text())
             process = psutil.Process(worker.pid)
             environment = process.environ()
             opened = {os.readlink(entry.path) for entry in os.scandir(f"/proc/{worker.pid}/fd")} if sys.platform == "linux" else set()
