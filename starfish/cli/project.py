@@ -61,7 +61,9 @@ def invite(
     from datetime import timedelta
 
     made = session.site.projects.invite(project, site=site, valid=timedelta(days=days))
-    session.result(made, lambda made: f"{made.line}\n{_qr(made.line)}" if qr else made.line)
+    session.whole(made, made.line)
+    if qr and not session.as_json:
+        typer.echo(_qr(made.line))
     session.note(
         f"For '{site}' alone, by telephone, letter or sealed mail; whoever has this line can join in its name. There: "
         f"'starfish project join INVITATION --dataset NAME'. Then here: 'starfish project approve {made.project}'."

@@ -78,6 +78,13 @@ class Session:
         else:
             self.out.print(view(value))
 
+    def whole(self, value: Any, text: str) -> None:
+        """A result that is copied from the screen: no line of it is broken, however narrow that is."""
+        if self.as_json:
+            self.result(value, str)
+        else:
+            typer.echo(printable(text))
+
     def note(self, text: str) -> None:
         """A line about what goes on, for people only."""
         typer.echo(printable(text), err=True)
