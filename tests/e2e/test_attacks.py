@@ -25,6 +25,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(240), pytest.mark.xdist_grou
 def attacked() -> Iterator[World]:
     """One for all: an attack leaves behind a batch that has ended, or a project of its own."""
     with world() as made:
+        assert made.study.id != made.other.id, "made before anybody attacks"
         yield made
 
 

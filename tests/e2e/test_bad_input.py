@@ -1,5 +1,6 @@
 """Bad input, as people meet it: a sentence that says what is wrong and what to do, an exit status, and no harm."""
 
+import signal
 import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -125,8 +126,11 @@ def test_what_leaves_a_site_names_variable_and_rule_but_neither_row_nor_value(se
         good.run("run", "restart", "bad-input")
         until(lambda: made.status("bad-input")["ended"], "the end of the mended batch")
         assert good.json("run", "report", "bad-input")["tasks"][0]["converged"]
+        assert other.daemon is not None
+        other.daemon.send_signal(signal.SIGSTOP)  # else the batch may have ended before the next command has begun
         again = good.run("run", "start", "bad-input")
         twice = good.run("run", "start", "bad-input", ok=False)
+        other.daemon.send_signal(signal.SIGCONT)
         assert (again.returncode, twice.returncode) == (0, 1)
         assert "still active" in twice.stderr
         until(lambda: made.status("bad-input")["ended"], "the end of the second batch")

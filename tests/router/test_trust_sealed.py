@@ -10,12 +10,19 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from starfish.router.actions import telemetry
+from starfish.router.live import reports
 from starfish.router.models import Artifact, Batch, RunLines, RunProgress, Upload
 from tests.router.trust import AGE, BYTES, ENVELOPE, LINE, Sealed
 from tests.router.world import Http
 
 OPEN = [b"", b"x", b"starfish-envelope/2\n" + AGE, b"starfish-envelope/1", ENVELOPE[1:], AGE, b" " + ENVELOPE, b"\0" * 100]
 SEALED_REPORT = {"round": 1, "step": 3, "fraction": 0.5, "sealed": LINE}
+
+
+@pytest.fixture(autouse=True)
+def _new_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs of other tests have the same ids."""
+    monkeypatch.setattr("starfish.router.live.telemetry.pace", reports.Pace())
 
 
 def put(http: Http, run: int, kind: str, data: bytes, *, start: int | None = None, until: int | None = None, name: str = "file") -> Any:

@@ -48,20 +48,21 @@ def _answer_in_the_coordinators_place(world: World) -> Outcome:
 
 
 def _show_another_project(world: World) -> Outcome:
+    honest = world.study
     study, line = _invited(world)
-    other = {"id": world.study.id, "name": world.study.name, "uid": project_uid(world, world.study)}
+    other = {"id": honest.id, "name": honest.name, "uid": project_uid(world, honest)}
     with world.proxy.under(json_answers("GET", INVITATION, lambda it: {**it, "project": other}, sites=["South"])):
         words = refused(lambda: world.south.projects.join(line, dataset="patients"))
     return Outcome(words=words, computed=_joined(world, study))
 
 
 def _show_false_cards_of_its_own(world: World) -> Outcome:
-    false = forging.impostor(world.south.home.keys.current().card)
+    false, study = forging.impostor(world.south.home.keys.current().card), world.study
     world.south.close()
     with world.proxy.under(json_answers("GET", "sites/cards/", lambda _: [false.card.text], sites=["South"])):
-        words = refused(lambda: world.south.projects.show(world.study.name))
+        words = refused(lambda: world.south.projects.show(study.name))
     world.south.close()
-    return Outcome(words=words, computed=[] if newest_manifest(world, world.study) else ["the manifest is lost"])
+    return Outcome(words=words, computed=[] if newest_manifest(world, study) else ["the manifest is lost"])
 
 
 def _rotated_participant(world: World, study: Study) -> Sequence[Rule]:
